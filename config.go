@@ -1,0 +1,107 @@
+package raft
+
+import (
+	"fmt"
+	"log/slog"
+	"math"
+
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
+
+// None is the id of no member.
+const None uint64 = 0
+
+// NoLimit turns off a limit of Config.
+const NoLimit uint64 = math.MaxUint64
+
+// Rand is the source of randomness: election timeouts are drawn from it, one per
+// campaign. *math/rand/v2.Rand implements it.
+type Rand interface {
+	// IntN returns a number in [0, n), n > 0.
+	IntN(n int) int
+}
+
+// Config configures one member. The zero value of every field but ID and Storage
+// is safe in production.
+type Config struct {
+	// ID is this member's id, never None, and never used before by a member of this
+	// cluster that lost its disk.
+	ID uint64
+
+	// Storage holds the log and state as the caller saved them.
+	Storage Storage
+
+	// Applied is the index that the state machine has applied. It lies in
+	// [FirstIndex()-1, commit] of the Storage; 0 means FirstIndex()-1. Entries after
+	// it are handed out again.
+	Applied uint64
+
+	// ElectionTick is the number of ticks (> HeartbeatTick) without word from a
+	// leader after which a member campaigns; each draws its own timeout from
+	// [ElectionTick, 2*ElectionTick). Default 10; thesis §3.4.
+	ElectionTick int
+
+	// HeartbeatTick is the number of ticks between heartbeats. Default 1.
+	HeartbeatTick int
+
+	// MaxSizePerMsg limits the bytes of entries in one append; at least one entry
+	// always fits. Default 1 MiB.
+	MaxSizePerMsg uint64
+
+	// MaxCommittedSizePerReady limits the bytes of entries that are handed out to be
+	// applied and not yet acknowledged as applied; at least one always fits.
+	// Default 16 MiB.
+	MaxCommittedSizePerReady uint64
+
+	// MaxUncommittedSize limits the bytes of proposals that are in the leader's log
+	// and not committed. Beyond it, proposals are refused, except that one
+	// proposal is always accepted when nothing is uncommitted. Default 64 MiB.
+	MaxUncommittedSize uint64
+
+	// MaxInflightMsgs limits the appends under way to one follower. Default 256.
+	MaxInflightMsgs int
+
+	// MaxInflightBytes limits the bytes of entries under way to one follower; at
+	// least one append may always be under way. It is at least MaxSizePerMsg.
+	// Default 16 MiB.
+	MaxInflightBytes uint64
+
+	// MaxPendingReads limits the reads that wait for an index on this member; more
+	// are refused. Default 8192.
+	MaxPendingReads int
+
+	// LeaseReads serves reads from the leader's lease, without a round of messages.
+	// It is off by default because it is only as right as the clocks: all members
+	// must set it alike, their ticks must not differ by more than LeaseDriftTicks in
+	// ElectionTick, and a member that was paused must be told so by TickN before it
+	// is asked to read (thesis §6.4.1).
+	LeaseReads bool
+
+	// LeaseDriftTicks is by how many ticks (< ElectionTick) a lease is cut short.
+	// Default: a fifth of ElectionTick, at least 1.
+	LeaseDriftTicks int
+
+	// DisablePreVote lets a member raise its term before it knows that it could win
+	// (thesis §9.6 says why not to).
+	DisablePreVote bool
+
+	// DisableCheckQuorum lets a leader stay that no longer hears from a quorum, and
+	// members vote while they hear from a leader (thesis §6.2). It excludes
+	// LeaseReads.
+	DisableCheckQuorum bool
+
+	// DisableStepDownOnRemoval lets a leader that is removed, or made a learner, go
+	// on leading.
+	DisableStepDownOnRemoval bool
+
+	// DisableProposalForwarding makes followers refuse proposals instead of sending
+	// them to the leader.
+	DisableProposalForwarding bool
+
+	// Rand is the source of randomness. Default: a generator seeded with ID and the
+	// stored state, so that equal inputs give equal outputs.
+	Rand Rand
+
+	// Logger gets role changes at Info, the rest at Debug. Default: none.
+	Logger *slog.Logger
+}
