@@ -3,8 +3,6 @@ package raft
 import (
 	"log/slog"
 	"math"
-
-	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
 // None is the id of no member.
