@@ -74,6 +74,13 @@ func (c Config) Contains(id uint64) bool {
 	return c.IsVoter(id) || contains(c.Learners, id)
 }
 
+// Members returns the ids of all members, ascending.
+func (c Config) Members() []uint64 {
+	members := slices.Concat(c.Voters, c.VotersOutgoing, c.Learners)
+	slices.Sort(members)
+	return slices.Compact(members)
+}
+
 // validate checks the rules of Config; it relies on all slices being sorted.
 func (c Config) validate() error {
 	for _, s := range []struct {
@@ -147,15 +154,11 @@ func contains(ids []uint64, id uint64) bool {
 	return found
 }
 
+// with adds id, which is not in ids. Clipped, ids has no room that Insert could
+// write to.
 func with(ids []uint64, id uint64) []uint64 {
-	i, found := slices.BinarySearch(ids, id)
-	if found {
-		return ids
-	}
-	res := make([]uint64, 0, len(ids)+1)
-	res = append(res, ids[:i]...)
-	res = append(res, id)
-	return append(res, ids[i:]...)
+	i, _ := slices.BinarySearch(ids, id)
+	return slices.Insert(slices.Clip(ids), i, id)
 }
 
 func without(ids []uint64, id uint64) []uint64 {
