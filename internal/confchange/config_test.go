@@ -115,6 +115,8 @@ func TestMembershipOfAJointConfiguration(t *testing.T) {
 			assert.Equal(t, tt.member, c.Contains(tt.id))
 		})
 	}
+	assert.Equal(t, ids(1, 2, 3, 4, 5), c.Members(), "each once, ascending")
+	assert.Empty(t, Config{}.Members())
 	assert.True(t, c.Joint())
 	assert.False(t, Config{Voters: ids(1)}.Joint())
 	assert.False(t, Config{}.Joint())

@@ -160,12 +160,12 @@ func TestIllegalTransitions(t *testing.T) {
 		{"nobody among others spoils them", three, auto(add(4), learn(0)),
 			"cannot apply [+4 +learner:0]: 0 is the id of no member"},
 		{"a change that is nil names nobody", three, auto(nil), "cannot apply [+0]: 0 is the id of no member"},
-		{"an unknown type", three, auto(change(9, 4)), "cannot apply [type9:4]: change type 9 is unknown"},
-		{"a type below all known ones", three, auto(change(-1, 4)), "cannot apply [type-1:4]: change type -1 is unknown"},
+		{"an unknown type", three, auto(change(9, 4)), "cannot apply [unknown9:4]: change type 9 is unknown"},
+		{"a type below all known ones", three, auto(change(-1, 4)), "cannot apply [unknown-1:4]: change type -1 is unknown"},
 		{"an unknown transition", three, &raftpb.ConfChangeV2{Transition: 3, Changes: auto(add(4)).Changes},
-			"cannot apply transition3 [+4]: transition 3 is unknown"},
+			"cannot apply unknown3 [+4]: transition 3 is unknown"},
 		{"an unknown transition without changes", joint, &raftpb.ConfChangeV2{Transition: -1},
-			"cannot apply transition-1 []: transition -1 is unknown"},
+			"cannot apply unknown-1 []: transition -1 is unknown"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := tt.from.Next(tt.cc)

@@ -1,0 +1,27 @@
+package raftpb
+
+// CampaignTransfer is the context of a MsgVote that a leadership transfer
+// caused: voters answer it even while they hear from a leader (thesis §4.2.3).
+const CampaignTransfer = "CampaignTransfer"
+
+// IsLocalMsg reports whether messages of type t never travel: one that comes
+// from a peer is not to be believed. An unknown type is not local.
+func IsLocalMsg(t MessageType) bool {
+	switch t {
+	case MsgHup, MsgBeat, MsgUnreachable, MsgSnapStatus, MsgCheckQuorum, MsgForgetLeader:
+		return true
+	default:
+		return false
+	}
+}
+
+// IsResponseMsg reports whether messages of type t answer one of the receiver's
+// own. An unknown type is no response.
+func IsResponseMsg(t MessageType) bool {
+	switch t {
+	case MsgAppResp, MsgVoteResp, MsgHeartbeatResp, MsgReadIndexResp, MsgPreVoteResp, MsgTimeoutNowRefused:
+		return true
+	default:
+		return false
+	}
+}
