@@ -50,3 +50,5 @@
 // The epoch is unknown to etcd's raft too, which leaves it at 0. Field vote of
 // Message belongs to messages that this library does not use.
 package raftpb
+
+//go:generate env GOWORK=off go -C ../tools run ./genproto
