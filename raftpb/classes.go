@@ -1,9 +1,5 @@
 package raftpb
 
-// CampaignTransfer is the context of a MsgVote that a leadership transfer
-// caused: voters answer it even while they hear from a leader (thesis §4.2.3).
-const CampaignTransfer = "CampaignTransfer"
-
 // IsLocalMsg reports whether messages of type t never travel: one that comes
 // from a peer is not to be believed. An unknown type is not local.
 func IsLocalMsg(t MessageType) bool {

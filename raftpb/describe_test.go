@@ -35,7 +35,7 @@ func TestMessagesInOneLine(t *testing.T) {
 		{&Message{Type: MsgAppResp, From: 2, To: 1, Term: 3, Index: 12}, "2->1 MsgAppResp term:3 index:12"},
 		{&Message{Type: MsgAppResp, From: 2, To: 1, Term: 3, Index: 10, Reject: true, RejectHint: 8, LogTerm: 2},
 			"2->1 MsgAppResp term:3 index:10 reject hint:2/8"},
-		{&Message{Type: MsgVote, From: 1, To: 2, Term: 4, LogTerm: 3, Index: 12, Context: []byte(CampaignTransfer)},
+		{&Message{Type: MsgVote, From: 1, To: 2, Term: 4, LogTerm: 3, Index: 12, Context: []byte("CampaignTransfer")},
 			`1->2 MsgVote term:4 log:3/12 ctx:"CampaignTransfer"`},
 		{&Message{Type: MsgVoteResp, From: 2, To: 1, Term: 4}, "2->1 MsgVoteResp term:4"},
 		{&Message{Type: MsgPreVoteResp, From: 2, To: 1, Term: 4, Reject: true}, "2->1 MsgPreVoteResp term:4 reject"},

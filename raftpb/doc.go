@@ -1,7 +1,6 @@
 // Package raftpb holds the messages that members exchange and the records they
 // make durable. Bytes and meanings are those of etcd's raft, so that members of
-// both libraries can form one cluster, and one can take over the disk of the
-// other.
+// both libraries can form one cluster, and each can read what the other stored.
 //
 // # Ownership
 //
@@ -28,7 +27,7 @@
 //	                    rejectHint, logTerm: where the leader should search on;
 //	                    epoch
 //	MsgVote             index, logTerm: the candidate's last entry;
-//	                    context: CampaignTransfer where a transfer caused it
+//	                    context: "CampaignTransfer" where a transfer caused it
 //	MsgVoteResp         reject
 //	MsgSnap             snapshot; no entries; epoch
 //	MsgHeartbeat        commit: at most what the receiver is known to have;
