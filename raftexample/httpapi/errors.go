@@ -1,0 +1,103 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
+)
+
+// statusError is an error with the status code that it becomes.
+type statusError struct {
+	status int
+	msg    string
+}
+
+func (e *statusError) Error() string { return e.msg }
+
+func errorf(status int, format string, args ...any) error {
+	return &statusError{status: status, msg: fmt.Sprintf(format, args...)}
+}
+
+// retryable lists the errors that become 503: the same request may succeed later,
+// or on another member.
+var retryable = []error{
+	raftnode.ErrUnknownOutcome,
+	raftnode.ErrNotServed,
+	raftnode.ErrShuttingDown,
+	raftnode.ErrRemoved,
+	raft.ErrProposalDropped,
+	raft.ErrReadDropped,
+	raft.ErrTransferFailed,
+	raft.ErrNotLeader,
+	raft.ErrStopped,
+	context.DeadlineExceeded,
+	context.Canceled,
+}
+
+func statusOf(err error) int {
+	if se, ok := errors.AsType[*statusError](err); ok {
+		return se.status
+	}
+	switch {
+	case errors.Is(err, raftnode.ErrInvalid):
+		return http.StatusBadRequest
+	case errors.Is(err, raftnode.ErrConflict), errors.Is(err, raft.ErrConfChangeRefused):
+		return http.StatusConflict
+	}
+	for _, target := range retryable {
+		if errors.Is(err, target) {
+			return http.StatusServiceUnavailable
+		}
+	}
+	return http.StatusInternalServerError
+}
+
+// fail answers with err. A client that went away is answered too: one that only
+// closed its sending side still reads, and must not take silence for success.
+func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status := statusOf(err)
+	switch status {
+	case http.StatusServiceUnavailable:
+		if errors.Is(context.Cause(r.Context()), raftnode.ErrShuttingDown) {
+			err = shuttingDown(err)
+		}
+		w.Header().Set("Retry-After", "1")
+	case http.StatusInternalServerError:
+		h.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
+	}
+	h.writeJSON(w, status, map[string]string{"error": err.Error()})
+}
+
+// shuttingDown names the shutdown as the reason, and keeps whether the request may
+// have taken effect.
+func shuttingDown(err error) error {
+	if errors.Is(err, raftnode.ErrShuttingDown) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", raftnode.ErrShuttingDown, err)
+}
+
+func (h *Handler) writeJSON(w http.ResponseWriter, status int, body any) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		h.log.Error("response cannot be encoded", "err", err)
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	h.write(w, append(data, '\n'))
+}
+
+// write sends body. A client that does not take it is its own problem: there is
+// nobody to tell.
+func (h *Handler) write(w http.ResponseWriter, body []byte) {
+	if _, err := w.Write(body); err != nil {
+		h.log.Debug("response not delivered", "err", err)
+	}
+}

@@ -1,0 +1,165 @@
+package httpapi
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+)
+
+// Limits of requests.
+const (
+	// MaxKeyBytes is the length of the longest key, percent-decoded.
+	MaxKeyBytes = 1024
+	// MaxValueBytes is the length of the longest value.
+	MaxValueBytes = 1 << 20
+	// maxURLBytes is the length of the longest peer URL.
+	maxURLBytes = 2048
+)
+
+// Options configures a Handler. The zero value of every field is safe.
+type Options struct {
+	// Timeout is how long a request may wait for the store. Default 5 s.
+	Timeout time.Duration
+	// BodyTimeout is how long a body may take to arrive. Default 10 s.
+	BodyTimeout time.Duration
+	// MaxBodyBytes limits the bytes of all bodies in memory together; a request
+	// beyond it gets 503. It is at least MaxValueBytes. Default 64 MiB.
+	MaxBodyBytes int64
+	// Logger gets failures of this member at Error, the rest at Debug. Default: none.
+	Logger *slog.Logger
+}
+
+// Handler serves the requests that the package documentation lists.
+type Handler struct {
+	store   Store
+	opts    Options
+	log     *slog.Logger
+	bodies  *semaphore.Weighted
+	mux     *http.ServeMux
+	kvByKey methods
+}
+
+// New returns a handler that serves store.
+func New(store Store, opts Options) *Handler {
+	if opts.Timeout <= 0 {
+		opts.Timeout = 5 * time.Second
+	}
+	if opts.BodyTimeout <= 0 {
+		opts.BodyTimeout = 10 * time.Second
+	}
+	if opts.MaxBodyBytes <= 0 {
+		opts.MaxBodyBytes = 64 << 20
+	}
+	opts.MaxBodyBytes = max(opts.MaxBodyBytes, MaxValueBytes)
+	if opts.Logger == nil {
+		opts.Logger = slog.New(slog.DiscardHandler)
+	}
+	h := &Handler{
+		store:  store,
+		opts:   opts,
+		log:    opts.Logger,
+		bodies: semaphore.NewWeighted(opts.MaxBodyBytes),
+	}
+	h.routes()
+	return h
+}
+
+func (h *Handler) routes() {
+	h.kvByKey = methods{
+		{http.MethodGet, h.getKey},
+		{http.MethodHead, h.getKey},
+		{http.MethodPut, h.putKey},
+		{http.MethodDelete, h.deleteKey},
+	}
+	h.mux = http.NewServeMux()
+	h.mux.Handle("/members", h.serve(methods{{http.MethodGet, h.getMembers}}))
+	h.mux.Handle("/members/{id}", h.serve(methods{
+		{http.MethodPost, h.postMember},
+		{http.MethodDelete, h.deleteMember},
+	}))
+	h.mux.Handle("/members/{id}/leader", h.serve(methods{{http.MethodPost, h.postLeader}}))
+	h.mux.Handle("/status", h.serve(methods{{http.MethodGet, h.getStatus}}))
+	h.mux.Handle("/healthz", h.serve(methods{{http.MethodGet, h.getHealth}}))
+	h.mux.Handle("/", h.serve(nil))
+}
+
+// ServeHTTP implements http.Handler.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	// The mux would redirect keys such as "a//b" and ".." to a cleaned path.
+	if path := r.URL.EscapedPath(); path == "/kv" || strings.HasPrefix(path, kvPrefix) {
+		h.serve(h.kvByKey).ServeHTTP(w, r)
+		return
+	}
+	h.mux.ServeHTTP(w, r)
+}
+
+// endpoint answers a request or returns why it cannot.
+type endpoint func(ctx context.Context, w http.ResponseWriter, r *http.Request) error
+
+// methods are the endpoints of one path.
+type methods []struct {
+	method string
+	serve  endpoint
+}
+
+func (m methods) find(method string) (endpoint, bool) {
+	for _, e := range m {
+		if e.method == method {
+			return e.serve, true
+		}
+	}
+	return nil, false
+}
+
+func (m methods) allowed() string {
+	names := make([]string, len(m))
+	for i, e := range m {
+		names[i] = e.method
+	}
+	return strings.Join(names, ", ")
+}
+
+func (h *Handler) serve(m methods) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		serve, ok := m.find(r.Method)
+		switch {
+		case len(m) == 0:
+			h.fail(w, r, errorf(http.StatusNotFound, "no such path: %s", r.URL.Path))
+			return
+		case !ok:
+			w.Header().Set("Allow", m.allowed())
+			h.fail(w, r, errorf(http.StatusMethodNotAllowed, "%s is not allowed here, but %s", r.Method, m.allowed()))
+			return
+		}
+		if err := serve(r.Context(), w, r); err != nil {
+			h.fail(w, r, err)
+		}
+	})
+}
+
+// query returns the parameters of r. One that is not allowed, or given twice, is
+// refused: a misspelt one must not silently mean its default.
+func query(r *http.Request, allowed ...string) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, errorf(http.StatusBadRequest, "malformed query: %v", err)
+	}
+	left := len(q)
+	for _, name := range allowed {
+		if values, ok := q[name]; ok {
+			left--
+			if len(values) > 1 {
+				return nil, errorf(http.StatusBadRequest, "parameter %s is given %d times", name, len(values))
+			}
+		}
+	}
+	if left > 0 {
+		return nil, errorf(http.StatusBadRequest, "unknown parameter in query %q", r.URL.RawQuery)
+	}
+	return q, nil
+}

@@ -1,0 +1,22 @@
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// NewServer returns a server for h with limits on what a client may take: time for
+// headers, bodies and answers, bytes of headers, idle connections.
+func NewServer(h *Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		// From the headers to the last byte of the answer.
+		WriteTimeout: h.opts.BodyTimeout + h.opts.Timeout + 20*time.Second,
+		IdleTimeout:  2 * time.Minute,
+		// Room for the longest key, percent-encoded.
+		MaxHeaderBytes: 16 << 10,
+		ErrorLog:       slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
+	}
+}

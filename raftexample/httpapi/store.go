@@ -1,0 +1,40 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
+)
+
+// Store is the replicated store behind the requests. Its methods are called from
+// many goroutines. Each returns soon after its context ends, and holds nothing
+// afterwards.
+//
+// Errors that match those of the raft and raftnode packages become 400, 409 and
+// 503; any other error becomes 500.
+type Store interface {
+	// Put returns nil once key holds value on this member, by consensus. The store
+	// owns value from then on.
+	Put(ctx context.Context, key string, value []byte) error
+	// Delete returns nil once key is gone on this member, by consensus.
+	Delete(ctx context.Context, key string) error
+	// Get returns what key holds now, linearizably.
+	Get(ctx context.Context, key string) (value []byte, found bool, err error)
+	// GetStale returns what key holds in this member's own state.
+	GetStale(key string) (value []byte, found bool, err error)
+
+	// Members returns the configuration that this member has applied, by ascending id.
+	Members() []raftnode.Member
+	// SetMember adds the member as a voter or a learner, promotes, demotes or moves
+	// it. An empty url keeps the one of a known member.
+	SetMember(ctx context.Context, id uint64, url string, learner bool) error
+	// RemoveMember returns nil once the member is removed.
+	RemoveMember(ctx context.Context, id uint64) error
+	// TransferLeader returns nil once the member leads.
+	TransferLeader(ctx context.Context, id uint64) error
+
+	// Status returns what this member knows of itself.
+	Status() raftnode.Status
+	// Health returns nil, or why this member cannot serve now.
+	Health() error
+}

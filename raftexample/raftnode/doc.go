@@ -1,0 +1,15 @@
+// Package raftnode is the loop around a raft.Node that makes a replicated
+// key-value store of it: it saves what consensus hands out, sends messages,
+// applies what is committed, and answers requests when their own entry is applied.
+//
+// The work of one Ready is split over goroutines, so that a slow part does not
+// hold up the others:
+//
+//	ticks        the clock; never waits for anything else
+//	effects      receives each Ready, sends its messages at once
+//	save         writes and syncs; one write for all that waits; then AckAppend
+//	apply        the state machine and the membership; then AckApply
+//	compaction   drops the part of the log that no member should need
+//
+// Any failure of one of them stops the member for good: see Node.Err.
+package raftnode
