@@ -1,6 +1,7 @@
 package raft
 
 import (
+	"fmt"
 	"log/slog"
 	"math"
 )
@@ -101,4 +102,61 @@ type Config struct {
 
 	// Logger gets role changes at Info, the rest at Debug. Default: none.
 	Logger *slog.Logger
+}
+
+// withDefaults returns a copy with every zero field set, or an error that matches
+// ErrConfig.
+func (c *Config) withDefaults() (*Config, error) {
+	if c == nil {
+		return nil, fmt.Errorf("%w: it is nil", ErrConfig)
+	}
+	d := *c
+	setDefault(&d.ElectionTick, 10)
+	setDefault(&d.HeartbeatTick, 1)
+	setDefault(&d.MaxSizePerMsg, 1<<20)
+	setDefault(&d.MaxCommittedSizePerReady, 16<<20)
+	setDefault(&d.MaxUncommittedSize, 64<<20)
+	setDefault(&d.MaxInflightMsgs, 256)
+	setDefault(&d.MaxInflightBytes, max(16<<20, d.MaxSizePerMsg))
+	setDefault(&d.MaxPendingReads, 8192)
+	setDefault(&d.LeaseDriftTicks, max(1, d.ElectionTick/5))
+	if d.Logger == nil {
+		d.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &d, d.validate()
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func (c *Config) validate() error {
+	problem := ""
+	switch {
+	case c.ID == None:
+		problem = "ID: 0 is the id of no member"
+	case c.Storage == nil:
+		problem = "Storage: it is nil"
+	case c.HeartbeatTick < 1:
+		problem = fmt.Sprintf("HeartbeatTick: %d is less than 1", c.HeartbeatTick)
+	case c.ElectionTick <= c.HeartbeatTick:
+		problem = fmt.Sprintf("ElectionTick: %d is not greater than HeartbeatTick, %d", c.ElectionTick, c.HeartbeatTick)
+	case c.MaxInflightMsgs < 1:
+		problem = fmt.Sprintf("MaxInflightMsgs: %d is less than 1", c.MaxInflightMsgs)
+	case c.MaxInflightBytes < c.MaxSizePerMsg:
+		problem = fmt.Sprintf("MaxInflightBytes: %d is less than MaxSizePerMsg, %d", c.MaxInflightBytes, c.MaxSizePerMsg)
+	case c.MaxPendingReads < 1:
+		problem = fmt.Sprintf("MaxPendingReads: %d is less than 1", c.MaxPendingReads)
+	case c.LeaseReads && c.DisableCheckQuorum:
+		problem = "LeaseReads: a lease is worth nothing with DisableCheckQuorum"
+	case c.LeaseDriftTicks < 1 || c.LeaseDriftTicks >= c.ElectionTick:
+		problem = fmt.Sprintf("LeaseDriftTicks: %d is not in [1, ElectionTick), which is [1, %d)", c.LeaseDriftTicks,
+			c.ElectionTick)
+	default:
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrConfig, problem)
 }

@@ -2,40 +2,405 @@ package raft
 
 import (
 	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
 
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
-// Node drives a RawNode from a goroutine of its own.
-type Node struct{}
+// Node drives a RawNode from a goroutine of its own. All its methods are safe for
+// concurrent use. Calls that wait end with ErrStopped when the node has stopped,
+// and with the context's error when that ends first; the latter leaves open
+// whether the call had its effect.
+//
+// One goroutine is to receive from Ready and to acknowledge what it received:
+//
+//	for rd := range node.Ready() {
+//		// save, send, apply
+//		node.Advance()
+//	}
+//
+// A caller that overlaps work acknowledges with AckAppend and AckApply instead.
+type Node struct {
+	rn    *RawNode
+	inbox chan task
+	ready chan Ready
 
-func StartNode(cfg *Config, peers []Peer) (*Node, error)                           { panic("soon") }
-func RestartNode(cfg *Config) (*Node, error)                                       { panic("soon") }
-func (n *Node) Tick()                                                              { panic("soon") }
-func (n *Node) TickN(k int)                                                        { panic("soon") }
-func (n *Node) Campaign(ctx context.Context) error                                 { panic("soon") }
-func (n *Node) Propose(ctx context.Context, data []byte) error                     { panic("soon") }
-func (n *Node) ProposeConfChange(ctx context.Context, cc raftpb.ConfChangeI) error { panic("soon") }
-func (n *Node) Step(ctx context.Context, m *raftpb.Message) error                  { panic("soon") }
+	// ticks have passed and are not told yet; ticked wakes the goroutine.
+	ticks  atomic.Int64
+	ticked chan struct{}
 
-// Ready: one value at a time; while one was received and neither acknowledged, the next may come.
-func (n *Node) Ready() <-chan Ready                                              { panic("soon") }
-func (n *Node) Advance()                                                         { panic("soon") }
-func (n *Node) AckAppend(mark uint64)                                            { panic("soon") }
-func (n *Node) AckApply(index uint64)                                            { panic("soon") }
-func (n *Node) ApplyConfChange(cc raftpb.ConfChangeI) (*raftpb.ConfState, error) { panic("soon") }
+	stop     chan struct{}
+	stopOnce sync.Once
+	done     chan struct{}
+	// err is why the node stopped by itself; written before done is closed.
+	err error
 
-// ReadIndex waits (and retries across leader changes) until ctx ends.
-func (n *Node) ReadIndex(ctx context.Context) (uint64, error) { panic("soon") }
+	reads     nodeReads
+	transfers []transferWaiter
+}
 
-// TransferLeadership waits for the result.
-func (n *Node) TransferLeadership(ctx context.Context, target uint64) error { panic("soon") }
-func (n *Node) ForgetLeader(ctx context.Context) error                      { panic("soon") }
-func (n *Node) ReportUnreachable(id uint64)                                 { panic("soon") }
-func (n *Node) ReportSnapshot(id uint64, status SnapshotStatus)             { panic("soon") }
-func (n *Node) Status() Status                                              { panic("soon") }
+// task is one call, handled by the node's goroutine.
+type task struct {
+	kind taskKind
+	data []byte
+	msg  *raftpb.Message
+	call func(*RawNode) error
+	read *readWaiter
+	// result gets the outcome; nil where nobody waits for it.
+	result chan error
+}
 
-// Done is closed when the node has stopped, by Stop or by a fatal error, which Err tells.
-func (n *Node) Done() <-chan struct{} { panic("soon") }
-func (n *Node) Err() error            { panic("soon") }
-func (n *Node) Stop()                 { panic("soon") }
+type taskKind uint8
+
+const (
+	taskCall taskKind = iota
+	taskPropose
+	taskStep
+	taskRead
+)
+
+// inboxSize is how many calls may wait; more wait outside.
+const inboxSize = 1024
+
+// results holds channels that are reused between calls that wait.
+var results = sync.Pool{New: func() any { return make(chan error, 1) }}
+
+// StartNode starts a member of a new cluster. Every member is started with the
+// same peers, this one among them. To restart a member, or to start one that
+// joins an existing cluster, call RestartNode. It returns the errors of
+// NewRawNode and RawNode.Bootstrap.
+func StartNode(cfg *Config, peers []Peer) (*Node, error) {
+	rn, err := NewRawNode(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := rn.Bootstrap(peers); err != nil {
+		return nil, err
+	}
+	return startNode(rn), nil
+}
+
+// RestartNode starts a member that goes on from what its Storage holds. One with
+// an empty Storage waits until the leader of the cluster that it was added to
+// contacts it. It returns the errors of NewRawNode.
+func RestartNode(cfg *Config) (*Node, error) {
+	rn, err := NewRawNode(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return startNode(rn), nil
+}
+
+func startNode(rn *RawNode) *Node {
+	n := &Node{
+		rn:     rn,
+		inbox:  make(chan task, inboxSize),
+		ready:  make(chan Ready),
+		ticked: make(chan struct{}, 1),
+		stop:   make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	n.reads.limit = rn.raft.cfg.MaxPendingReads
+	go n.run()
+	return n
+}
+
+func (n *Node) run() {
+	defer close(n.done)
+	defer close(n.ready)
+	for {
+		var offer chan Ready
+		var rd Ready
+		n.settle()
+		if n.rn.HasReady() {
+			var err error
+			if rd, err = n.rn.raft.nextReady(); err != nil {
+				n.err = err
+				return
+			}
+			offer = n.ready
+		}
+		select {
+		case t := <-n.inbox:
+			n.handleAll(t)
+		case <-n.ticked:
+			n.tick()
+		case offer <- rd:
+			n.rn.raft.accept(rd)
+		case <-n.stop:
+			return
+		}
+	}
+}
+
+// handleAll handles t and what else waits, so that it all goes into one Ready.
+func (n *Node) handleAll(t task) {
+	n.tick() // what waited meanwhile is older than these calls
+	n.handle(t)
+	for range len(n.inbox) {
+		n.handle(<-n.inbox)
+	}
+	n.reads.submit(n.rn)
+}
+
+func (n *Node) handle(t task) {
+	var err error
+	switch t.kind {
+	case taskPropose:
+		err = n.rn.Propose(t.data)
+	case taskStep:
+		if err = n.rn.Step(t.msg); err != nil {
+			n.rn.raft.logger.Debug("message had no effect", "id", n.rn.raft.id, "err", err)
+		}
+	case taskRead:
+		n.reads.add(t.read)
+	default:
+		err = t.call(n.rn)
+	}
+	if t.result != nil {
+		t.result <- err
+	}
+}
+
+// tick tells the ticks that have passed.
+func (n *Node) tick() {
+	if k := n.ticks.Swap(0); k > 0 {
+		n.rn.TickN(int(k))
+		n.reads.retry(n.rn)
+	}
+}
+
+// settle hands results to the calls that wait for them.
+func (n *Node) settle() {
+	r := n.rn.raft
+	r.flush()
+	n.reads.settle(r.reads.states.peek())
+	r.reads.states.take(len(r.reads.states.pending))
+	n.settleTransfers(r.transfer.results.peek())
+	r.transfer.results.take(len(r.transfer.results.pending))
+}
+
+// post hands a call to the goroutine.
+func (n *Node) post(ctx context.Context, t task) error {
+	select {
+	case <-n.done:
+		return n.stopped()
+	case n.inbox <- t:
+		return nil
+	default:
+	}
+	select {
+	case n.inbox <- t:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-n.done:
+		return n.stopped()
+	}
+}
+
+// wait hands a call to the goroutine and waits for its result.
+func (n *Node) wait(ctx context.Context, t task) error {
+	t.result = results.Get().(chan error)
+	if err := n.post(ctx, t); err != nil {
+		return err
+	}
+	select {
+	case err := <-t.result:
+		results.Put(t.result)
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-n.done:
+		return n.stopped()
+	}
+}
+
+func (n *Node) call(ctx context.Context, f func(*RawNode) error) error {
+	return n.wait(ctx, task{kind: taskCall, call: f})
+}
+
+// tell hands in a call that nobody waits for.
+func (n *Node) tell(f func(*RawNode)) {
+	// The only error is that the node has stopped, and then there is nothing to tell.
+	_ = n.post(context.Background(), task{kind: taskCall, call: func(rn *RawNode) error {
+		f(rn)
+		return nil
+	}})
+}
+
+func (n *Node) stopped() error {
+	if n.err != nil {
+		return fmt.Errorf("%w: %w", ErrStopped, n.err)
+	}
+	return ErrStopped
+}
+
+// Tick lets one tick pass; see RawNode.Tick. It never waits: ticks add up while
+// the node is busy.
+func (n *Node) Tick() { n.TickN(1) }
+
+// TickN lets k ticks pass, for a caller that was late; see RawNode.TickN. It never
+// waits.
+func (n *Node) TickN(k int) {
+	if k < 1 {
+		return
+	}
+	n.ticks.Add(int64(k))
+	select {
+	case n.ticked <- struct{}{}:
+	default:
+	}
+}
+
+// Campaign starts an election now; see RawNode.Campaign.
+func (n *Node) Campaign(ctx context.Context) error { return n.call(ctx, (*RawNode).Campaign) }
+
+// Propose asks for data to be appended to the log; see RawNode.Propose. It waits
+// until the data is in this leader's log or on its way to the leader.
+func (n *Node) Propose(ctx context.Context, data []byte) error {
+	return n.wait(ctx, task{kind: taskPropose, data: data})
+}
+
+// ProposeConfChange asks for a configuration change; see
+// RawNode.ProposeConfChange.
+func (n *Node) ProposeConfChange(ctx context.Context, cc raftpb.ConfChangeI) error {
+	return n.call(ctx, func(rn *RawNode) error { return rn.ProposeConfChange(cc) })
+}
+
+// ApplyConfChange puts a committed change into force; see RawNode.ApplyConfChange.
+func (n *Node) ApplyConfChange(cc raftpb.ConfChangeI) (cs *raftpb.ConfState, err error) {
+	err = n.call(context.Background(), func(rn *RawNode) (err error) {
+		cs, err = rn.ApplyConfChange(cc)
+		return err
+	})
+	return cs, err
+}
+
+// Step hands in a message from another member. It waits only while the node has
+// too much to do; what the member then makes of the message, it logs at Debug. It
+// returns ErrStepLocalMsg for a message that never travels.
+func (n *Node) Step(ctx context.Context, m *raftpb.Message) error {
+	if raftpb.IsLocalMsg(m.GetType()) {
+		return fmt.Errorf("%w: %v from %d", ErrStepLocalMsg, m.GetType(), m.GetFrom())
+	}
+	return n.post(ctx, task{kind: taskStep, msg: m})
+}
+
+// Ready returns the channel on which the work comes. It is closed when the node
+// has stopped; Err then tells why.
+func (n *Node) Ready() <-chan Ready { return n.ready }
+
+// Advance acknowledges every Ready received so far: durable and applied.
+func (n *Node) Advance() { n.tell((*RawNode).Advance) }
+
+// AckAppend acknowledges writes; see RawNode.AckAppend. A mark that was not
+// received is logged and ignored.
+func (n *Node) AckAppend(mark uint64) {
+	n.tell(func(rn *RawNode) { rn.raft.logMisuse(rn.AckAppend(mark)) })
+}
+
+// AckApply acknowledges what was applied; see RawNode.AckApply. An index that was
+// not received is logged and ignored.
+func (n *Node) AckApply(index uint64) {
+	n.tell(func(rn *RawNode) { rn.raft.logMisuse(rn.AckApply(index)) })
+}
+
+func (r *raft) logMisuse(err error) {
+	if err != nil {
+		r.logger.Error("wrong acknowledgement", "id", r.id, "err", err)
+	}
+}
+
+// ReadIndex returns the index that the state machine must have applied for a
+// linearizable read (thesis §6.4). It waits and retries, across elections, until
+// ctx ends. It returns an error that matches ErrReadDropped only where
+// Config.MaxPendingReads calls wait already.
+func (n *Node) ReadIndex(ctx context.Context) (uint64, error) {
+	w := &readWaiter{done: make(chan struct{})}
+	if err := n.post(ctx, task{kind: taskRead, read: w}); err != nil {
+		return 0, err
+	}
+	select {
+	case <-w.done:
+		return w.index, w.err
+	case <-ctx.Done():
+		w.gone.Store(true)
+		return 0, ctx.Err()
+	case <-n.done:
+		return 0, n.stopped()
+	}
+}
+
+// TransferLeadership hands leadership to target and waits until it leads. It
+// returns an error that matches ErrTransferFailed when it does not come to that.
+func (n *Node) TransferLeadership(ctx context.Context, target uint64) error {
+	result := make(chan error, 1)
+	err := n.call(ctx, func(rn *RawNode) error {
+		if err := rn.TransferLeader(target); err != nil {
+			return err
+		}
+		n.transfers = append(n.transfers, transferWaiter{target: target, lead: rn.raft.lead, result: result})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-n.done:
+		return n.stopped()
+	}
+}
+
+// ForgetLeader makes a follower forget its leader; see RawNode.ForgetLeader.
+func (n *Node) ForgetLeader(ctx context.Context) error { return n.call(ctx, (*RawNode).ForgetLeader) }
+
+// ReportUnreachable tells that messages to a member may have been lost.
+func (n *Node) ReportUnreachable(id uint64) {
+	n.tell(func(rn *RawNode) { rn.ReportUnreachable(id) })
+}
+
+// ReportSnapshot tells how the transfer of a snapshot ended; see
+// RawNode.ReportSnapshot.
+func (n *Node) ReportSnapshot(id uint64, status SnapshotStatus) {
+	n.tell(func(rn *RawNode) { rn.ReportSnapshot(id, status) })
+}
+
+// Status returns a copy of what this member knows; of a node that has stopped,
+// what it knew last.
+func (n *Node) Status() (s Status) {
+	err := n.call(context.Background(), func(rn *RawNode) error {
+		s = rn.Status()
+		return nil
+	})
+	if err != nil { // stopped: the goroutine no longer uses the RawNode
+		return n.rn.Status()
+	}
+	return s
+}
+
+// Done is closed when the node has stopped, by Stop or by a fatal error.
+func (n *Node) Done() <-chan struct{} { return n.done }
+
+// Err returns the fatal error that stopped the node: from the Storage, or one that
+// matches ErrDataLoss. It is nil while the node runs and after Stop.
+func (n *Node) Err() error {
+	select {
+	case <-n.done:
+		return n.err
+	default:
+		return nil
+	}
+}
+
+// Stop stops the node and waits until it has. It may be called more than once.
+func (n *Node) Stop() {
+	n.stopOnce.Do(func() { close(n.stop) })
+	<-n.done
+}

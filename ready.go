@@ -1,6 +1,10 @@
 package raft
 
-import "github.com/seed-289bd6ac/raft/raftpb"
+import (
+	"fmt"
+
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
 
 // Ready is what the caller has to do: make durable, send, apply, answer. Nothing
 // in it is ever written again by the library; the caller only reads it too, for
@@ -64,7 +68,111 @@ type ReadState struct {
 // TransferResult tells how a leadership transfer ended.
 type TransferResult struct {
 	Target uint64
-	// Err is nil when another member took over from this leader at the target's
-	// campaign, else it matches ErrTransferFailed.
+	// Err is nil when the target leads, else it matches ErrTransferFailed.
 	Err error
+}
+
+// hasReady reports whether nextReady would return anything.
+func (r *raft) hasReady() bool {
+	if r.failed != nil {
+		return true // the error is to be told
+	}
+	r.flush()
+	return r.softState() != r.out.soft || r.hardState() != r.out.handed ||
+		r.log.handed < r.log.last() || (r.log.snapshot != nil && !r.log.snapshotHanded) ||
+		len(r.out.ready.pending) > 0 || len(r.reads.states.pending) > 0 || len(r.transfer.results.pending) > 0 ||
+		r.log.hasCommitted(r.cfg.MaxCommittedSizePerReady)
+}
+
+// nextReady puts together what is to be done, and changes nothing that is visible.
+func (r *raft) nextReady() (Ready, error) {
+	r.flush()
+	if r.failed != nil {
+		return Ready{}, r.failed
+	}
+	committed, err := r.log.nextCommitted(r.cfg.MaxCommittedSizePerReady)
+	if err != nil {
+		return Ready{}, r.fail(err)
+	}
+	rd := Ready{
+		Entries:          r.log.unwritten(),
+		CommittedEntries: committed,
+		Messages:         r.out.ready.peek(),
+		ReadStates:       r.reads.states.peek(),
+		Transfers:        r.transfer.results.peek(),
+		Mark:             r.out.mark,
+	}
+	if soft := r.softState(); soft != r.out.soft {
+		rd.SoftState = &soft
+	}
+	if hard := r.hardState(); hard != r.out.handed {
+		rd.HardState = hard.message()
+	}
+	if r.log.snapshot != nil && !r.log.snapshotHanded {
+		rd.Snapshot = r.log.snapshot
+	}
+	rd.MustSync = len(rd.Entries) > 0 || rd.Snapshot != nil || r.out.version != r.out.handedVersion
+	if rd.MustSync || rd.HardState != nil {
+		rd.Mark++
+	}
+	return rd, nil
+}
+
+// accept notes that rd, which nextReady returned just now, is in the caller's
+// hands.
+func (r *raft) accept(rd Ready) {
+	if rd.Mark != r.out.mark {
+		w := write{mark: rd.Mark, version: r.out.version, last: r.log.last(), snapshot: rd.Snapshot.GetMetadata().GetIndex()}
+		r.out.writes = append(r.out.writes, w)
+		r.out.mark = rd.Mark
+	}
+	r.out.soft, r.out.handed, r.out.handedVersion = r.softState(), r.hardState(), r.out.version
+	r.out.ready.take(len(rd.Messages))
+	r.reads.states.take(len(rd.ReadStates))
+	r.transfer.results.take(len(rd.Transfers))
+	r.log.handed = r.log.last()
+	if rd.Snapshot != nil {
+		r.log.handOutSnapshot()
+	}
+	if len(rd.CommittedEntries) > 0 {
+		r.log.handOut(rd.CommittedEntries)
+	}
+}
+
+// ackAppend notes that all writes up to mark are durable.
+func (r *raft) ackAppend(mark uint64) error {
+	switch {
+	case r.failed != nil:
+		return r.failed
+	case mark > r.out.mark:
+		return fmt.Errorf("%w: AckAppend(%d): the last Mark handed out is %d", ErrAck, mark, r.out.mark)
+	case mark <= r.out.acked:
+		return nil
+	}
+	done := r.out.ack(mark)
+	if done.snapshot > 0 {
+		r.log.snapshotDurable(done.snapshot)
+	}
+	r.log.durableTo(done.last)
+	r.out.release(r.log.durable)
+	switch {
+	case r.state == StateLeader:
+		r.selfAcked()
+	case r.state == StateCandidate && r.out.durableVersion == r.out.version:
+		r.countVote(r.id, true)
+	}
+	return nil
+}
+
+// ackApply notes that the state machine has applied everything up to index.
+func (r *raft) ackApply(index uint64) error {
+	switch {
+	case r.failed != nil:
+		return r.failed
+	case index > r.log.handedOut:
+		return fmt.Errorf("%w: AckApply(%d): the last index handed out is %d", ErrAck, index, r.log.handedOut)
+	}
+	r.log.appliedTo(index)
+	r.leaveJointIfDue()
+	return nil
 }

@@ -1,6 +1,9 @@
 package raft
 
-import "github.com/seed-289bd6ac/raft/raftpb"
+import (
+	"github.com/seed-289bd6ac/raft/progress"
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
 
 // Status is a copy of what a member knows of itself and, where it leads, of the
 // others.
@@ -30,9 +33,8 @@ type PeerStatus struct {
 	// Match is the last index known to be durable there.
 	Match uint64
 	// Next is the index of the next entry to send.
-	Next uint64
-	// State is "probe", "replicate" or "snapshot".
-	State string
+	Next  uint64
+	State progress.State
 	// RecentActive: the member was heard from in the current election timeout.
 	RecentActive bool
 	// Inflight is the number of appends under way; InflightBytes the bytes of their
@@ -41,4 +43,35 @@ type PeerStatus struct {
 	InflightBytes uint64
 	// PendingSnapshot is the index of the snapshot under way, or 0.
 	PendingSnapshot uint64
+}
+
+func (r *raft) status() Status {
+	s := Status{
+		ID:             r.id,
+		RaftState:      r.state,
+		Term:           r.term,
+		Vote:           r.vote,
+		Lead:           r.lead,
+		Commit:         r.log.committed,
+		Applied:        r.log.applied,
+		FirstIndex:     r.log.firstIndex(),
+		LastIndex:      r.log.last(),
+		LeadTransferee: r.transfer.target,
+		Config:         r.conf.ConfState(),
+	}
+	for i := range r.leader.table {
+		pr := &r.leader.table[i]
+		s.Progress = append(s.Progress, PeerStatus{
+			ID:              pr.ID,
+			Learner:         pr.Learner(),
+			Match:           pr.Match,
+			Next:            pr.Next,
+			State:           pr.State,
+			RecentActive:    pr.RecentActive || pr.ID == r.id,
+			Inflight:        pr.Inflights.Count(),
+			InflightBytes:   pr.Inflights.Bytes(),
+			PendingSnapshot: pr.PendingSnapshot,
+		})
+	}
+	return s
 }

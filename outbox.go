@@ -1,0 +1,138 @@
+package raft
+
+import (
+	"slices"
+
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
+
+// hardState is what HardState stores.
+type hardState struct {
+	term, vote, commit, incarnation uint64
+}
+
+func (h hardState) message() *raftpb.HardState {
+	return &raftpb.HardState{Term: h.term, Vote: h.vote, Commit: h.commit, Incarnation: h.incarnation}
+}
+
+// outbox holds messages until they may leave, and knows which writes are under
+// way.
+//
+// Invariant: a message in ready promises nothing that is not durable.
+type outbox struct {
+	ready batch[*raftpb.Message]
+	// held are messages whose promise is not durable yet, all of the current term.
+	held []heldMessage
+
+	// version counts the changes of term, vote and incarnation; durableVersion is
+	// the last one known to be durable.
+	version, durableVersion uint64
+
+	// handed is the hard state as last handed out.
+	handed hardState
+	// handedVersion is its version.
+	handedVersion uint64
+	// soft is the soft state as last handed out.
+	soft SoftState
+
+	// writes are handed out and not acknowledged, oldest first.
+	writes []write
+	// mark is the last write handed out; acked the last one acknowledged.
+	mark, acked uint64
+}
+
+type heldMessage struct {
+	*raftpb.Message
+	version uint64
+}
+
+// write is what the acknowledgement of a Ready makes known to be durable.
+type write struct {
+	mark    uint64
+	version uint64
+	// last: the log is durable up to here. It is lowered when the log is cut, so
+	// that a late acknowledgement does not vouch for entries written later (ABA).
+	last uint64
+	// snapshot is the index of the snapshot in this write, or 0.
+	snapshot uint64
+}
+
+func (o *outbox) begin(hs hardState) { o.handed = hs }
+
+// send lets m go as soon as what it promises is durable.
+func (o *outbox) send(m *raftpb.Message, durable uint64) {
+	held := heldMessage{Message: m, version: o.version}
+	switch {
+	case o.durable(held, durable):
+		o.ready.add(m)
+	case o.supersedes(m):
+		o.held[len(o.held)-1] = held
+	default:
+		o.held = append(o.held, held)
+	}
+}
+
+// durable reports whether what m promises is durable.
+func (o *outbox) durable(m heldMessage, durable uint64) bool {
+	switch m.Type {
+	case raftpb.MsgProp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp:
+		return true
+	case raftpb.MsgAppResp:
+		if !m.Reject && m.Index > durable {
+			return false
+		}
+	}
+	return m.version <= o.durableVersion
+}
+
+// supersedes reports whether m promises all that the message held last does: a
+// later acknowledgement of the same leader's log says it all.
+func (o *outbox) supersedes(m *raftpb.Message) bool {
+	if len(o.held) == 0 {
+		return false
+	}
+	last := o.held[len(o.held)-1]
+	return isAck(m) && isAck(last.Message) && m.To == last.To && m.Epoch == last.Epoch && m.Index >= last.Index
+}
+
+func isAck(m *raftpb.Message) bool { return m.Type == raftpb.MsgAppResp && !m.Reject }
+
+// release lets go of the messages that have become durable.
+func (o *outbox) release(durable uint64) {
+	o.held = slices.DeleteFunc(o.held, func(m heldMessage) bool {
+		free := o.durable(m, durable)
+		if free {
+			o.ready.add(m.Message)
+		}
+		return free
+	})
+}
+
+// dropHeld forgets the promises of the term that ends.
+func (o *outbox) dropHeld() {
+	clear(o.held)
+	o.held = o.held[:0]
+}
+
+// cut lowers what the writes under way will make durable to index.
+func (o *outbox) cut(index uint64) {
+	for i := range o.writes {
+		o.writes[i].last = min(o.writes[i].last, index)
+	}
+}
+
+// ack notes that all writes up to mark are durable, and returns what they vouch
+// for.
+func (o *outbox) ack(mark uint64) (done write) {
+	n := 0
+	for n < len(o.writes) && o.writes[n].mark <= mark {
+		w := o.writes[n]
+		done.last = max(done.last, w.last)
+		done.snapshot = max(done.snapshot, w.snapshot)
+		o.durableVersion = max(o.durableVersion, w.version)
+		n++
+	}
+	o.writes = slices.Delete(o.writes, 0, n)
+	o.acked = max(o.acked, mark)
+	return done
+}

@@ -1,0 +1,346 @@
+package raft
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+
+	"github.com/seed-289bd6ac/raft/internal/confchange"
+	"github.com/seed-289bd6ac/raft/progress"
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
+
+// raft is the state machine of one member: no clock, no disk, no goroutine. Equal
+// inputs in equal order give equal outputs.
+type raft struct {
+	cfg    *Config
+	logger *slog.Logger
+	id     uint64
+
+	// The state that HardState stores (figure 2), but for the commit index, which
+	// the log holds.
+	term        uint64
+	vote        uint64
+	incarnation uint64
+
+	state StateType
+	lead  uint64
+	// leaderEpoch is the number that the leader gives to this life of this member.
+	leaderEpoch uint64
+	log         *raftLog
+	conf        confchange.Config
+
+	clock clock
+	out   outbox
+	reads reads
+	// tally holds the answers to this candidate's vote requests.
+	tally tally
+	// leader is the state of a leader (figure 2, "volatile state on leaders").
+	leader leadership
+	// transfer is the leadership transfer that this member, as leader, began.
+	transfer transfer
+
+	messages slab[raftpb.Message]
+	entries  slab[raftpb.Entry]
+	// lastHeartbeatResp is the answer to a heartbeat sent last.
+	lastHeartbeatResp *raftpb.Message
+
+	// failed is the error that stopped this member for good.
+	failed error
+}
+
+// clock counts ticks.
+type clock struct {
+	// now never falls.
+	now uint64
+	// election is the time since a follower last had word from its leader or granted
+	// a vote; on a leader, since it last looked for its quorum.
+	election int
+	// heartbeat is the time since a leader's last heartbeat.
+	heartbeat int
+	// timeout is the election timeout, drawn once per campaign.
+	timeout int
+	// grace: this member may have promised a leader, before a restart, not to vote
+	// for an election timeout; it keeps that promise from the start.
+	grace bool
+}
+
+// leadership is what only a leader has. It begins anew with every term.
+type leadership struct {
+	table progress.Table
+	// epochs is the last epoch given to a member.
+	epochs uint64
+	// termStart is the index of the first entry of this term.
+	termStart uint64
+	// pendingConf is the index up to which a configuration change may be in the log
+	// and not applied: none is proposed before it is applied (thesis §4.1).
+	pendingConf uint64
+	// uncommitted is the bytes of entries in the log that are not committed.
+	uncommitted uint64
+	// checkedLast is the last index when the quorum was last looked for: still not
+	// durable at the next look, the disk has stalled.
+	checkedLast uint64
+	// replicate: some follower may be owed a message.
+	replicate bool
+}
+
+func newRaft(cfg *Config) (*raft, error) {
+	hs, cs, err := cfg.Storage.InitialState()
+	if err != nil {
+		return nil, fmt.Errorf("raft: reading the initial state: %w", err)
+	}
+	conf, err := confchange.FromConfState(cs)
+	if err != nil {
+		return nil, fmt.Errorf("%w: Storage: %w", ErrConfig, err)
+	}
+	log, err := newRaftLog(cfg.Storage, hs.GetCommit(), cfg.Applied)
+	if err != nil {
+		return nil, err
+	}
+	r := &raft{
+		cfg:         cfg,
+		logger:      cfg.Logger,
+		id:          cfg.ID,
+		term:        hs.GetTerm(),
+		vote:        hs.GetVote(),
+		incarnation: hs.GetIncarnation(),
+		log:         log,
+		conf:        conf,
+	}
+	r.out.begin(r.hardState())
+	// A crash between the writes of entries and of HardState leaves an older term;
+	// no promise of the entries' term can have left.
+	if last := log.lastID().term; last > r.term {
+		r.term, r.vote = last, None
+		r.out.version++
+	}
+	if cfg.Rand == nil {
+		cfg.Rand = rand.New(rand.NewPCG(r.id, r.term<<32^log.last()))
+	}
+	r.drawTimeout()
+	r.reads.retryAt = never
+	r.clock.grace = cfg.LeaseReads && r.term > 0
+	r.logger.Info("started", "id", r.id, "term", r.term, "commit", log.committed, "applied", log.applied,
+		"last", log.last(), "voters", conf.Voters)
+	return r, nil
+}
+
+func (r *raft) hardState() hardState {
+	return hardState{term: r.term, vote: r.vote, commit: r.log.committed, incarnation: r.incarnation}
+}
+
+func (r *raft) softState() SoftState { return SoftState{Lead: r.lead, RaftState: r.state} }
+
+func (r *raft) preVote() bool     { return !r.cfg.DisablePreVote }
+func (r *raft) checkQuorum() bool { return !r.cfg.DisableCheckQuorum }
+
+// fail stops this member for good.
+func (r *raft) fail(err error) error {
+	if r.failed == nil {
+		r.failed = err
+		r.logger.Error("stopped", "id", r.id, "err", err)
+	}
+	return r.failed
+}
+
+// Step handles a message from another member. An error tells why it had no
+// effect; after a fatal one, r.failed is set.
+func (r *raft) Step(m *raftpb.Message) error {
+	if r.failed != nil {
+		return r.failed
+	}
+	if err := r.checkMessage(m); err != nil {
+		return err
+	}
+	switch {
+	case m.Term > r.term && raisesTerm(m):
+		if m.Type == raftpb.MsgVote && r.ignoresCampaign(m) {
+			return nil
+		}
+		r.adoptTerm(m)
+	case m.Term < r.term && m.Term != 0:
+		return r.staleTerm(m)
+	}
+	switch m.Type {
+	case raftpb.MsgVote, raftpb.MsgPreVote:
+		return r.voteRequested(m)
+	}
+	switch r.state {
+	case StateLeader:
+		return stepLeader(r, m)
+	case StateFollower:
+		return stepFollower(r, m)
+	default:
+		return stepCandidate(r, m)
+	}
+}
+
+func stepLeader(r *raft, m *raftpb.Message) error {
+	switch m.Type {
+	case raftpb.MsgProp:
+		return r.propose(m.Entries)
+	case raftpb.MsgAppResp:
+		return r.appendAcked(m)
+	case raftpb.MsgHeartbeatResp:
+		return r.heartbeatAcked(m)
+	case raftpb.MsgReadIndex:
+		return r.readRequested(m)
+	case raftpb.MsgTransferLeader:
+		return r.transferLeader(m.From)
+	case raftpb.MsgTimeoutNowRefused:
+		return r.transferRefused(m)
+	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
+		return malformed(m, "two leaders in one term")
+	case raftpb.MsgVoteResp, raftpb.MsgPreVoteResp, raftpb.MsgTimeoutNow, raftpb.MsgReadIndexResp:
+		return nil // of the time before this member led
+	}
+	return unknownType(m)
+}
+
+func stepFollower(r *raft, m *raftpb.Message) error {
+	switch m.Type {
+	case raftpb.MsgProp:
+		return r.forwardProposal(m.Entries)
+	case raftpb.MsgApp:
+		return r.appendEntries(m)
+	case raftpb.MsgHeartbeat:
+		return r.heartbeat(m)
+	case raftpb.MsgSnap:
+		return r.installSnapshot(m)
+	case raftpb.MsgTimeoutNow:
+		return r.timeoutNow(m)
+	case raftpb.MsgTransferLeader:
+		return r.forwardTransfer(m.From)
+	case raftpb.MsgReadIndex:
+		return r.refuseRead(m)
+	case raftpb.MsgReadIndexResp:
+		return r.readAnswered(m)
+	case raftpb.MsgAppResp, raftpb.MsgHeartbeatResp, raftpb.MsgVoteResp, raftpb.MsgPreVoteResp,
+		raftpb.MsgTimeoutNowRefused:
+		return nil // of the time when this member led or campaigned
+	}
+	return unknownType(m)
+}
+
+func stepCandidate(r *raft, m *raftpb.Message) error {
+	switch m.Type {
+	case raftpb.MsgVoteResp, raftpb.MsgPreVoteResp:
+		return r.voteAnswered(m)
+	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap, raftpb.MsgTimeoutNow:
+		r.becomeFollower(m.Term, m.From)
+		return stepFollower(r, m)
+	case raftpb.MsgProp:
+		return dropped(DropNoLeader)
+	case raftpb.MsgTransferLeader:
+		return &TransferError{Target: m.From, Reason: "no leader is known"}
+	case raftpb.MsgReadIndex:
+		return r.refuseRead(m)
+	case raftpb.MsgAppResp, raftpb.MsgHeartbeatResp, raftpb.MsgTimeoutNowRefused, raftpb.MsgReadIndexResp:
+		return nil // of the time before this campaign
+	}
+	return unknownType(m)
+}
+
+// raisesTerm reports whether a message tells a term that its sender is in. A
+// pre-vote, asked for or granted, names the term of a campaign that may never be.
+func raisesTerm(m *raftpb.Message) bool {
+	switch m.Type {
+	case raftpb.MsgPreVote:
+		return false
+	case raftpb.MsgPreVoteResp:
+		return m.Reject
+	default:
+		return true
+	}
+}
+
+// adoptTerm follows a message of a higher term (§5.1).
+func (r *raft) adoptTerm(m *raftpb.Message) {
+	switch m.Type {
+	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
+		r.becomeFollower(m.Term, m.From)
+	default:
+		r.becomeFollower(m.Term, None)
+	}
+}
+
+// staleTerm answers a message of a lower term, so that its sender learns ours
+// (§5.1): a leader that was replaced steps down, a candidate catches up.
+func (r *raft) staleTerm(m *raftpb.Message) error {
+	reply := raftpb.MsgAppResp
+	switch m.Type {
+	case raftpb.MsgApp, raftpb.MsgHeartbeat, raftpb.MsgSnap:
+	case raftpb.MsgVote:
+		reply = raftpb.MsgVoteResp
+	case raftpb.MsgPreVote:
+		reply = raftpb.MsgPreVoteResp
+	default:
+		return nil
+	}
+	resp := r.newMessage(reply, m.From)
+	resp.Reject = true
+	r.send(resp)
+	return nil
+}
+
+// becomeFollower enters a term (≥ the current one) or stays in it, under lead.
+func (r *raft) becomeFollower(term, lead uint64) {
+	was, from := r.state, r.term
+	waited := r.clock.election
+	r.enter(StateFollower, term)
+	if was == StateFollower && lead == None {
+		// A higher term alone does not restart a follower's timer (§5.2): a member
+		// that cannot win must not hold up one that can.
+		r.clock.election = waited
+	}
+	r.setLeader(lead)
+	if was != StateFollower || term != from {
+		r.logger.Info("became follower", "id", r.id, "term", r.term, "leader", lead)
+	}
+}
+
+// enter changes role and term, and forgets what belonged to the old ones.
+func (r *raft) enter(state StateType, term uint64) {
+	if term < r.term {
+		panic(fmt.Sprintf("raft: term falls from %d to %d: %v", r.term, term, r.describe()))
+	}
+	if term > r.term {
+		r.term, r.vote = term, None
+		r.out.version++
+		r.out.dropHeld()
+	}
+	if r.state == StateLeader && state != StateLeader {
+		r.stopLeading()
+	}
+	r.state = state
+	r.clock.election, r.clock.heartbeat = 0, 0
+	r.tally.reset()
+}
+
+// setLeader notes who leads in this term; None where that is not known.
+func (r *raft) setLeader(lead uint64) {
+	if lead == r.lead {
+		return
+	}
+	r.reads.failAll("the leader changed")
+	r.lead = lead
+	if lead != None {
+		r.settleTransfer(lead)
+	}
+}
+
+// newMessage returns a message in this term to another member.
+func (r *raft) newMessage(t raftpb.MessageType, to uint64) *raftpb.Message {
+	m := r.messages.next()
+	m.Type, m.To, m.From, m.Term = t, to, r.id, r.term
+	return m
+}
+
+func (r *raft) send(m *raftpb.Message) { r.out.send(m, r.log.durable) }
+
+// describe returns the state in one line, for panics.
+func (r *raft) describe() string {
+	return fmt.Sprintf("id=%d %v term=%d vote=%d lead=%d commit=%d applied=%d handed=%d durable=%d last=%d conf=%+v",
+		r.id, r.state, r.term, r.vote, r.lead, r.log.committed, r.log.applied, r.log.handed, r.log.durable,
+		r.log.last(), r.conf)
+}
