@@ -31,23 +31,25 @@
 //	MsgVoteResp         reject
 //	MsgSnap             snapshot; no entries; epoch
 //	MsgHeartbeat        commit: at most what the receiver is known to have;
-//	                    context: the id of the latest read that waits; epoch
+//	                    context: names the round that reads wait for; epoch
 //	MsgHeartbeatResp    context: as in the heartbeat; epoch
 //	MsgUnreachable      local; from: the member that could not be reached
 //	MsgSnapStatus       local; from: the follower; reject: it was not received
 //	MsgCheckQuorum      local; none
 //	MsgTransferLeader   from: the target of the transfer
-//	MsgTimeoutNow       none
-//	MsgReadIndex        no term; entries[0].data: the id of the read
-//	MsgReadIndexResp    index: what the read must see; entries[0].data: its id
+//	MsgTimeoutNow       epoch
+//	MsgReadIndex        no term; entries[0].data: the id of the read; epoch
+//	MsgReadIndexResp    index: what the read must see; entries[0].data: its id;
+//	                    reject: it gets no index, ask again; epoch
 //	MsgPreVote          as MsgVote; term: the one that would be campaigned for
 //	MsgPreVoteResp      reject; term: the one asked about where it is granted, the
 //	                    sender's own where it is refused
 //	MsgForgetLeader     local; none
-//	MsgTimeoutNowRefused  none; not known to etcd's raft
+//	MsgTimeoutNowRefused  epoch
 //
-// The epoch is unknown to etcd's raft too, which leaves it at 0. Field vote of
-// Message belongs to messages that this library does not use.
+// The epoch, MsgTimeoutNowRefused and the reject of MsgReadIndexResp are unknown
+// to etcd's raft, which leaves them out. Field vote belongs to messages that this
+// library does not use.
 package raftpb
 
 //go:generate env GOWORK=off go -C ../tools run ./genproto
