@@ -313,6 +313,24 @@ func TestNextKeepsTheRulesAndItsReceiver(t *testing.T) {
 	})
 }
 
+func TestConfigurationsThatBranchFromOneShareNothingTheyWriteTo(t *testing.T) {
+	step := func(c Config, cc *raftpb.ConfChangeV2) Config {
+		t.Helper()
+		next, err := c.Next(cc)
+		require.NoError(t, err)
+		return next
+	}
+	var c Config
+	for id := uint64(10); id <= 100; id += 10 {
+		c = step(c, auto(add(id)))
+		before := modelOf(c).config()
+		low, high := step(c, auto(add(1))), step(c, auto(add(id+1)))
+		assert.Equal(t, before, c)
+		assert.Equal(t, slices.Concat(ids(1), before.Voters), low.Voters)
+		assert.Equal(t, slices.Concat(before.Voters, ids(id+1)), high.Voters)
+	}
+}
+
 // quorums returns every set of members, as bits, that decides in c.
 func quorums(c Config) []uint {
 	var res []uint
