@@ -1,3 +1,57 @@
-// Package storage keeps one member's log, raft state and state machine in one
-// Pebble database, and is the raft.Storage of that member.
+// Package storage keeps what one member of a cluster must not forget — its log,
+// its hard state and its state machine — in one Pebble database, and is the
+// raft.Storage of that member.
+//
+// # One write per Ready
+//
+// Save writes the snapshot, the entries and the hard state of a Ready in one
+// atomic batch, and syncs it when the Ready says so. A crash leaves all of the
+// batch or nothing of it.
+//
+// # Log and state machine in one order
+//
+// The state machine lives in the same database. What entries change, the index
+// they bring it to, and the configuration in force there go into one batch too,
+// which is not synced. That is safe because one write-ahead log orders all
+// batches: after a crash the database holds a prefix of what was written, and the
+// prefix holds all that came before the last sync. So
+//
+//   - applied state, applied index and configuration are always those of one
+//     moment, and what was lost of them is still in the log, because
+//   - entries are dropped (Compact) only after the batch that applied them: a
+//     crash that forgets the application has forgotten the compaction too, and
+//   - the applied index is never beyond the stored commit index, because a
+//     commit index is written before what it commits is applied. Commit of a
+//     StateBatch enforces that.
+//
+// # Snapshots
+//
+// The state machine on disk is the snapshot: Snapshot returns the metadata of
+// what is applied, and View a consistent view of it to be streamed. A received
+// snapshot is written aside (Stage) under a generation of its own, which nobody
+// reads. Save then turns it into the state machine in the same batch that
+// replaces the log: a crash leaves the old state or the new one. A generation
+// that never became the state machine is deleted by the next Open.
+//
+// # Failure
+//
+// A failed write, a failed sync, a failed background job and data that does not
+// match its checksum are final: the store answers every further call with the
+// first failure, writes nothing more, and closes the channel of Failed. After a
+// failed sync nobody knows what the disk holds, so nothing is tried again.
+//
+// # What is noticed at Open
+//
+// Open reads the whole log. It checks the checksum of every record of this
+// package, that the log has no gap and its terms never fall, and that log, hard
+// state and applied index agree. Pebble checks its own files when it reads them.
+//
+// No log can tell a torn last write from a damaged one: Pebble takes both for the
+// end of its log. Therefore every synced write carries a number, which goes to a
+// file of its own (the watermark) once the sync is done. A database that ends
+// before the watermark has lost what was acknowledged, and is refused: so are a
+// damaged or missing write-ahead log, and the restored backup of a member that
+// went on since. The watermark is not synced, so a crash of the machine (not of
+// the process) may leave an older one; it then misses damage, but it never
+// refuses a sound database.
 package storage

@@ -1,0 +1,126 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// failure remembers the first thing that went wrong for good.
+type failure struct {
+	log    *slog.Logger
+	failed chan struct{}
+
+	mu  sync.Mutex
+	err error
+}
+
+func newFailure(log *slog.Logger) *failure {
+	return &failure{log: log, failed: make(chan struct{})}
+}
+
+// set latches the first failure, and returns it.
+func (f *failure) set(what string, cause error) error {
+	if pebble.IsCorruptionError(cause) && !errors.Is(cause, ErrCorrupt) {
+		cause = corrupt("the database", "Pebble found a damaged file", cause)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = &failedError{cause: fmt.Errorf("%s: %w", what, cause)}
+		f.log.Error("storage failed", "operation", what, "error", cause)
+		close(f.failed)
+	}
+	return f.err
+}
+
+func (f *failure) get() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err
+}
+
+// guard runs fn, which writes to the database, and returns when it ends or the
+// store fails, whichever comes first; an error of fn is a failure of the store.
+//
+// fn runs on a goroutine of its own because Pebble ends a write that went wrong
+// in ways which no caller can handle: it panics, it calls Logger.Fatalf, or it
+// waits for a background job that will never succeed. What fn uses must be left
+// alone after a failure.
+func (f *failure) guard(what string, fn func() error) error {
+	if err := f.get(); err != nil {
+		return err
+	}
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if r := recover(); r != nil {
+				done <- fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			}
+		}()
+		done <- fn()
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return f.set(what, err)
+		}
+		return f.get()
+	case <-f.failed:
+		return f.get()
+	}
+}
+
+// stopHere ends a goroutine of Pebble that met an error which nobody can handle.
+//
+// It must not return: Pebble would go on as if nothing had happened, retry a
+// failed flush without a pause, and delete files that a failed write of its
+// MANIFEST still needs. It must not end the process either, which may hold other
+// members. So the goroutine stays here for good, with the locks it holds; guard
+// has seen the failure and lets its callers go.
+func (f *failure) stopHere(what string, cause error) {
+	f.set(what, cause)
+	select {}
+}
+
+// run runs fn, which cannot wait for a background job, on the caller's goroutine.
+// A panic is a failure of the store; an error of fn is returned as it is.
+func (f *failure) run(what string, fn func() error) (err error) {
+	if err := f.get(); err != nil {
+		return err
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = f.set(what, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+		}
+	}()
+	return fn()
+}
+
+// pebbleLogger hands Pebble's messages on.
+type pebbleLogger struct {
+	log     *slog.Logger
+	failure *failure
+}
+
+var _ pebble.Logger = (*pebbleLogger)(nil)
+
+func (l *pebbleLogger) Infof(format string, args ...any) {
+	if l.log.Enabled(context.Background(), slog.LevelDebug) {
+		l.log.Debug("pebble", "message", fmt.Sprintf(format, args...))
+	}
+}
+
+func (l *pebbleLogger) Errorf(format string, args ...any) {
+	l.log.Error("pebble", "message", fmt.Sprintf(format, args...))
+}
+
+// Fatalf implements pebble.Logger.
+func (l *pebbleLogger) Fatalf(format string, args ...any) {
+	l.failure.stopHere("database", fmt.Errorf(format, args...))
+}
