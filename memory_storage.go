@@ -5,192 +5,277 @@ import (
 	"slices"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
-// MemoryStorage is a Storage in memory, for tests and for logs that are made
-// durable elsewhere. It is safe for concurrent use. What it is given and what it
-// returns is shared and is not to be changed.
+// MemoryStorage is a Storage in memory: for tests, for simulations, and as a
+// cache in front of a log that the caller keeps elsewhere. The caller writes what
+// Ready says with Save, or with ApplySnapshot, Append and SetHardState in this
+// order. All methods may be called from any goroutine.
+//
+// What is handed in and out is shared and never written again: hard states,
+// snapshots, entries and the slices that Entries returns. An array that was
+// handed out is only ever extended behind its end.
 type MemoryStorage struct {
-	mu        sync.Mutex
-	hardState *raftpb.HardState
-	// snapshot is nil until there is one.
-	snapshot *raftpb.Snapshot
-	// compacted is the last entry that is no longer kept.
-	compacted entryID
-	// entries[i] has index compacted.index+1+i. The array behind it is only appended
-	// to: slices of it are in the hands of callers.
+	mu       sync.RWMutex
+	hard     *raftpb.HardState
+	snapshot *raftpb.Snapshot // nil before the first
+	// start is the entry before entries[0]: the last one that was compacted, or
+	// that of the snapshot.
+	start   memoryStart
 	entries []*raftpb.Entry
 }
+
+// memoryStart names the entry before the first.
+type memoryStart struct{ index, term uint64 }
 
 // NewMemoryStorage returns an empty storage.
 func NewMemoryStorage() *MemoryStorage { return &MemoryStorage{} }
 
-// InitialState implements Storage: the HardState set last, and the configuration
-// of the snapshot.
+// InitialState implements Storage. The configuration is that of the last
+// snapshot.
 func (s *MemoryStorage) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.hardState, s.snapshot.GetMetadata().GetConfState(), nil
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.hard, s.snapshot.GetMetadata().GetConfState(), nil
 }
 
-// Entries implements Storage.
-func (s *MemoryStorage) Entries(lo, hi, maxBytes uint64) ([]*raftpb.Entry, error) {
+// Save does what a Ready asks for in one step: it applies snap unless it is nil,
+// appends entries, and sets hs unless it is nil. After an error nothing is
+// changed; see ApplySnapshot and Append.
+func (s *MemoryStorage) Save(snap *raftpb.Snapshot, entries []*raftpb.Entry, hs *raftpb.HardState) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch {
-	case lo <= s.compacted.index:
-		return nil, ErrCompacted
-	case hi > s.last()+1 || lo >= hi:
-		return nil, ErrUnavailable
+	last := s.last()
+	if snap != nil {
+		if err := s.checkSnapshot(snap); err != nil {
+			return err
+		}
+		last = snap.GetMetadata().GetIndex()
 	}
-	first := s.compacted.index + 1
-	return limitSize(s.entries[lo-first:hi-first], maxBytes), nil
+	if err := checkContiguous(entries, last); err != nil {
+		return err
+	}
+	if snap != nil {
+		s.applySnapshot(snap)
+	}
+	s.append(entries)
+	if hs != nil {
+		s.hard = hs
+	}
+	return nil
 }
+
+// SetHardState saves the hard state.
+func (s *MemoryStorage) SetHardState(hs *raftpb.HardState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hard = hs
+}
+
+// FirstIndex implements Storage.
+func (s *MemoryStorage) FirstIndex() (uint64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.start.index + 1, nil
+}
+
+// LastIndex implements Storage.
+func (s *MemoryStorage) LastIndex() (uint64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.last(), nil
+}
+
+func (s *MemoryStorage) last() uint64 { return s.start.index + uint64(len(s.entries)) }
 
 // Term implements Storage.
 func (s *MemoryStorage) Term(i uint64) (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	return s.term(i)
 }
 
 func (s *MemoryStorage) term(i uint64) (uint64, error) {
 	switch {
-	case i < s.compacted.index:
+	case i < s.start.index:
 		return 0, ErrCompacted
-	case i == s.compacted.index:
-		return s.compacted.term, nil
+	case i == s.start.index:
+		return s.start.term, nil
 	case i > s.last():
 		return 0, ErrUnavailable
+	default:
+		return s.entries[i-s.start.index-1].GetTerm(), nil
 	}
-	return s.entries[i-s.compacted.index-1].GetTerm(), nil
 }
 
-// FirstIndex implements Storage.
-func (s *MemoryStorage) FirstIndex() (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.compacted.index + 1, nil
+// Entries implements Storage. The slice is part of the log, not a copy; its
+// capacity is its length. An empty range has no entries.
+func (s *MemoryStorage) Entries(lo, hi, maxBytes uint64) ([]*raftpb.Entry, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	switch {
+	case lo > hi:
+		return nil, fmt.Errorf("raft: entries in [%d, %d)", lo, hi)
+	case lo <= s.start.index:
+		return nil, ErrCompacted
+	case hi > s.last()+1:
+		return nil, ErrUnavailable
+	case lo == hi:
+		return nil, nil
+	}
+	from := lo - s.start.index - 1
+	to := from + prefixWithin(s.entries[from:hi-s.start.index-1], maxBytes)
+	return s.entries[from:to:to], nil
 }
 
-// LastIndex implements Storage.
-func (s *MemoryStorage) LastIndex() (uint64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.last(), nil
+// prefixWithin returns how many of entries, of which there is one at least, fit
+// in maxBytes: one at least.
+func prefixWithin(entries []*raftpb.Entry, maxBytes uint64) uint64 {
+	var size uint64
+	for i, e := range entries {
+		size += uint64(raftpb.EntrySize(e))
+		if size > maxBytes && i > 0 {
+			return uint64(i)
+		}
+	}
+	return uint64(len(entries))
 }
 
-func (s *MemoryStorage) last() uint64 { return s.compacted.index + uint64(len(s.entries)) }
-
-// Snapshot implements Storage.
+// Snapshot implements Storage: the last one applied or created. Where the log was
+// compacted beyond it there is none.
 func (s *MemoryStorage) Snapshot() (*raftpb.Snapshot, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.snapshot == nil {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	index := s.snapshot.GetMetadata().GetIndex()
+	if index == 0 || index < s.start.index {
 		return nil, ErrSnapshotTemporarilyUnavailable
 	}
 	return s.snapshot, nil
 }
 
-// Save stores what a Ready wants to be durable, in the order that Storage asks
-// for. Each part may be nil or empty.
-func (s *MemoryStorage) Save(snap *raftpb.Snapshot, ents []*raftpb.Entry, hs *raftpb.HardState) error {
-	if snap != nil {
-		if err := s.ApplySnapshot(snap); err != nil {
-			return err
-		}
-	}
-	if err := s.Append(ents); err != nil {
-		return err
-	}
-	if hs != nil {
-		s.SetHardState(hs)
-	}
-	return nil
-}
-
-// SetHardState replaces the HardState.
-func (s *MemoryStorage) SetHardState(hs *raftpb.HardState) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hardState = hs
-}
-
-// Append replaces the log from ents[0].Index on. Entries that are compacted are
-// left out. It returns an error, and changes nothing, when ents would leave a gap.
-func (s *MemoryStorage) Append(ents []*raftpb.Entry) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for len(ents) > 0 && ents[0].GetIndex() <= s.compacted.index {
-		ents = ents[1:]
-	}
-	if len(ents) == 0 {
-		return nil
-	}
-	first := ents[0].GetIndex()
-	if first > s.last()+1 {
-		return fmt.Errorf("raft: appending entry %d to a log that ends at %d leaves a gap", first, s.last())
-	}
-	keep := first - s.compacted.index - 1
-	if keep < uint64(len(s.entries)) {
-		s.entries = slices.Clip(s.entries[:keep])
-	}
-	s.entries = append(s.entries, ents...)
-	return nil
-}
-
-// ApplySnapshot replaces the whole log by snap. It returns ErrSnapOutOfDate when
-// there is a snapshot at its index or a later one.
+// ApplySnapshot replaces the whole log with snap. It returns ErrSnapOutOfDate,
+// and changes nothing, when there is a snapshot at the same index or a later one,
+// or when the log was compacted that far. A snapshot at index 0 gives an empty
+// storage its configuration.
 func (s *MemoryStorage) ApplySnapshot(snap *raftpb.Snapshot) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	meta := snap.GetMetadata()
-	if meta.GetIndex() <= s.snapshot.GetMetadata().GetIndex() {
-		return ErrSnapOutOfDate
+	if err := s.checkSnapshot(snap); err != nil {
+		return err
 	}
-	s.snapshot = snap
-	s.compacted = entryID{term: meta.GetTerm(), index: meta.GetIndex()}
-	s.entries = nil
+	s.applySnapshot(snap)
 	return nil
 }
 
-// CreateSnapshot makes the snapshot that Snapshot returns from then on: the state
-// machine's data at index, which is in the log and behind the last snapshot, and
-// the configuration there. It returns ErrSnapOutOfDate, ErrCompacted or
-// ErrUnavailable for another index.
-func (s *MemoryStorage) CreateSnapshot(index uint64, cs *raftpb.ConfState, data []byte) (*raftpb.Snapshot, error) {
+func (s *MemoryStorage) checkSnapshot(snap *raftpb.Snapshot) error {
+	have := max(s.snapshot.GetMetadata().GetIndex(), s.start.index)
+	if have > 0 && snap.GetMetadata().GetIndex() <= have {
+		return fmt.Errorf("raft: apply snapshot at %d, have %d: %w", snap.GetMetadata().GetIndex(), have, ErrSnapOutOfDate)
+	}
+	return nil
+}
+
+func (s *MemoryStorage) applySnapshot(snap *raftpb.Snapshot) {
+	s.snapshot = snap
+	s.start = memoryStart{index: snap.GetMetadata().GetIndex(), term: snap.GetMetadata().GetTerm()}
+	s.entries = nil
+}
+
+// CreateSnapshot makes a snapshot at index i of what the state machine had
+// applied then, which Snapshot returns from now on. cs is the configuration after
+// i; nil keeps that of the last snapshot. data is shared. i lies after the last
+// snapshot (else ErrSnapOutOfDate), is not before FirstIndex()-1 (else
+// ErrCompacted) and not beyond LastIndex (else ErrUnavailable). The log stays as
+// it is: see Compact.
+func (s *MemoryStorage) CreateSnapshot(i uint64, cs *raftpb.ConfState, data []byte) (*raftpb.Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if index <= s.snapshot.GetMetadata().GetIndex() {
+	last := s.snapshot.GetMetadata()
+	if i <= last.GetIndex() {
 		return nil, ErrSnapOutOfDate
 	}
-	term, err := s.term(index)
+	term, err := s.term(i)
 	if err != nil {
-		return nil, fmt.Errorf("raft: snapshot at %d: %w", index, err)
+		return nil, fmt.Errorf("raft: create snapshot at %d, the log is [%d, %d]: %w", i, s.start.index+1, s.last(), err)
+	}
+	if cs == nil {
+		cs = last.GetConfState()
 	}
 	s.snapshot = &raftpb.Snapshot{
 		Data:     data,
-		Metadata: &raftpb.SnapshotMetadata{ConfState: cs, Index: index, Term: term},
+		Metadata: &raftpb.SnapshotMetadata{ConfState: proto.CloneOf(cs), Index: i, Term: term},
 	}
 	return s.snapshot, nil
 }
 
-// Compact drops the entries up to index, which a snapshot covers. It returns
-// ErrCompacted when they are dropped already, ErrUnavailable when index lies
-// beyond the last entry.
-func (s *MemoryStorage) Compact(index uint64) error {
+// Compact drops the entries up to index i, of which only the term of the last is
+// kept, and lets their memory go. i must be applied: members that need what was
+// dropped get the snapshot. It returns ErrCompacted when that was done already,
+// and ErrUnavailable when i is beyond LastIndex.
+func (s *MemoryStorage) Compact(i uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if index <= s.compacted.index {
-		return ErrCompacted
+	term, err := s.term(i)
+	if i == s.start.index {
+		err = ErrCompacted
 	}
-	term, err := s.term(index)
 	if err != nil {
-		return fmt.Errorf("raft: compacting up to %d: %w", index, err)
+		return fmt.Errorf("raft: compact to %d, the log is [%d, %d]: %w", i, s.start.index+1, s.last(), err)
 	}
-	// Copied, so that the dropped entries are let go of.
-	s.entries = slices.Clone(s.entries[index-s.compacted.index:])
-	s.compacted = entryID{term: term, index: index}
+	rest := s.entries[i-s.start.index:]
+	s.start = memoryStart{index: i, term: term}
+	// A new array, so that nothing refers to the old one.
+	s.entries = append([]*raftpb.Entry(nil), rest...)
 	return nil
 }
+
+// Append saves entries in place of what the log holds from entries[0].Index on.
+// Those that are compacted already are ignored. It returns an error, and changes
+// nothing, when the entries are not contiguous or leave a gap behind the log.
+func (s *MemoryStorage) Append(entries []*raftpb.Entry) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := checkContiguous(entries, s.last()); err != nil {
+		return err
+	}
+	s.append(entries)
+	return nil
+}
+
+// checkContiguous looks whether entries can be appended to a log that ends at last.
+func checkContiguous(entries []*raftpb.Entry, last uint64) error {
+	if len(entries) == 0 {
+		return nil
+	}
+	first := entries[0].GetIndex()
+	if first > last+1 {
+		return fmt.Errorf("raft: append: entries from %d leave a gap: the log ends at %d", first, last)
+	}
+	for i, e := range entries {
+		if e.GetIndex() != first+uint64(i) {
+			return fmt.Errorf("raft: append: entry %d where entry %d belongs", e.GetIndex(), first+uint64(i))
+		}
+	}
+	return nil
+}
+
+func (s *MemoryStorage) append(entries []*raftpb.Entry) {
+	for len(entries) > 0 && entries[0].GetIndex() <= s.start.index {
+		entries = entries[1:]
+	}
+	if len(entries) == 0 {
+		return
+	}
+	keep := entries[0].GetIndex() - s.start.index - 1
+	if keep < uint64(len(s.entries)) {
+		// What is to be replaced may have been handed out, so the rest moves to a new
+		// array.
+		s.entries = slices.Clip(s.entries[:keep])
+	}
+	s.entries = append(s.entries, entries...)
+}
+
+var _ Storage = (*MemoryStorage)(nil)
