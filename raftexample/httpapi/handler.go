@@ -9,14 +9,16 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
 )
 
 // Limits of requests.
 const (
 	// MaxKeyBytes is the length of the longest key, percent-decoded.
-	MaxKeyBytes = 1024
+	MaxKeyBytes = kvstore.MaxKeySize
 	// MaxValueBytes is the length of the longest value.
-	MaxValueBytes = 1 << 20
+	MaxValueBytes = kvstore.MaxValueSize
 	// maxURLBytes is the length of the longest peer URL.
 	maxURLBytes = 2048
 )

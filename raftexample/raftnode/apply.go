@@ -1,0 +1,186 @@
+package raftnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
+
+// applyItem is what one write lets the state machine apply: the snapshot that it
+// put in place, if any, then entries.
+type applyItem struct {
+	snapshot *raftpb.SnapshotMetadata
+	entries  []*raftpb.Entry
+}
+
+// applyLoop applies what is committed, in order, as much at a time as waits.
+func (n *Node) applyLoop(ctx context.Context, trim *trimmer) error {
+	for {
+		items := n.toApply.take(ctx)
+		if len(items) == 0 {
+			return nil
+		}
+		for _, item := range mergeItems(items) {
+			if item.snapshot != nil {
+				if err := n.adoptSnapshot(item.snapshot, trim); err != nil {
+					return n.unlessStopped(ctx, "state machine", err)
+				}
+			}
+			if len(item.entries) == 0 {
+				continue
+			}
+			if err := n.apply(item.entries, trim); err != nil {
+				if errors.Is(err, ErrRemoved) {
+					return err
+				}
+				return n.unlessStopped(ctx, "apply", err)
+			}
+		}
+	}
+}
+
+// mergeItems joins neighbours that no snapshot parts.
+func mergeItems(items []applyItem) []applyItem {
+	merged := items[:1]
+	for _, item := range items[1:] {
+		last := &merged[len(merged)-1]
+		if item.snapshot != nil {
+			merged = append(merged, item)
+			continue
+		}
+		last.entries = concat(last.entries, item.entries)
+	}
+	return merged
+}
+
+// adoptSnapshot acknowledges the snapshot that Save has put in place.
+func (n *Node) adoptSnapshot(meta *raftpb.SnapshotMetadata, trim *trimmer) error {
+	n.log.Info("caught up by a snapshot", "index", meta.GetIndex(), "term", meta.GetTerm())
+	n.conf.Store(meta.GetConfState())
+	if err := n.updatePeers(); err != nil {
+		return err
+	}
+	trim.reset(meta.GetIndex())
+	n.raft.AckApply(meta.GetIndex())
+	return nil
+}
+
+func (n *Node) apply(entries []*raftpb.Entry, trim *trimmer) error {
+	changes := confChanges{raft: n.raft, conf: n.conf.Load()}
+	before := changes.conf
+	results, err := n.cfg.Machine.Apply(entries, changes.apply)
+	if err != nil {
+		return err
+	}
+	changes.tell(results)
+	n.raft.AckApply(entries[len(entries)-1].Index)
+	if after := changes.conf; after != before {
+		n.conf.Store(after)
+		if err := n.updatePeers(); err != nil {
+			return err
+		}
+		n.log.Info("membership changed", "voters", after.GetVoters(), "learners", after.GetLearners())
+	}
+	n.waiting.resolve(results)
+	n.trim(entries, trim)
+	if names(before, n.cfg.ID) && !names(changes.conf, n.cfg.ID) {
+		return ErrRemoved
+	}
+	return nil
+}
+
+// confChanges puts the configuration changes among some entries into force.
+type confChanges struct {
+	raft consensus
+	conf *raftpb.ConfState
+	// refused are those that consensus found illegal, with the reason: they have no
+	// effect, on any member.
+	refused map[kvstore.RequestID]error
+}
+
+func (c *confChanges) apply(cc raftpb.ConfChangeI) (*raftpb.ConfState, error) {
+	conf, err := c.raft.ApplyConfChange(cc)
+	if errors.Is(err, raft.ErrConfChangeRefused) {
+		id, _, decodeErr := kvstore.DecodeMembers(cc.AsV2().GetContext())
+		if decodeErr == nil && id != (kvstore.RequestID{}) {
+			if c.refused == nil {
+				c.refused = map[kvstore.RequestID]error{}
+			}
+			c.refused[id] = err
+		}
+		return c.conf, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.conf = conf
+	return conf, nil
+}
+
+// tell puts refusals into the results of the requests that asked for the changes.
+func (c *confChanges) tell(results []kvstore.Result) {
+	for i := range results {
+		if err, ok := c.refused[results[i].ID]; ok {
+			results[i].Err = err
+		}
+	}
+}
+
+// names reports whether the configuration has a place for the member.
+func names(cs *raftpb.ConfState, id uint64) bool {
+	return slices.Contains(cs.GetVoters(), id) || slices.Contains(cs.GetLearners(), id) ||
+		slices.Contains(cs.GetVotersOutgoing(), id) || slices.Contains(cs.GetLearnersNext(), id)
+}
+
+func (n *Node) updatePeers() error {
+	members, err := n.cfg.Machine.Members()
+	if err != nil {
+		return fmt.Errorf("members: %w", err)
+	}
+	n.peers.update(members)
+	return nil
+}
+
+// trim counts what was applied, and has the log compacted when it is due.
+func (n *Node) trim(entries []*raftpb.Entry, trim *trimmer) {
+	for _, e := range entries {
+		if cut := trim.add(e.Index, uint64(len(e.Data))); cut > 0 {
+			n.compact(cut)
+		}
+	}
+}
+
+// introducePeers makes the transport know the members to begin with.
+func (n *Node) introducePeers() error {
+	for _, m := range slices.Concat(n.cfg.Bootstrap, n.cfg.Contacts) {
+		if err := n.peers.contact(m.ID, m.URL); err != nil {
+			return fmt.Errorf("member %d: %w", m.ID, err)
+		}
+	}
+	return n.updatePeers()
+}
+
+// measureLog counts the log that an earlier life has left, so that a member that
+// is restarted often compacts it too.
+func (n *Node) measureLog() (*trimmer, error) {
+	trim := &trimmer{maxEntries: n.cfg.SnapshotEntries, maxBytes: n.cfg.SnapshotBytes}
+	first, err := n.cfg.Log.FirstIndex()
+	if err != nil {
+		return nil, fmt.Errorf("measure the log: %w", err)
+	}
+	applied := n.cfg.Machine.Applied()
+	for next := first; next <= applied; {
+		entries, err := n.cfg.Log.Entries(next, applied+1, 1<<20)
+		if err != nil {
+			return nil, fmt.Errorf("measure the log: %w", err)
+		}
+		n.trim(entries, trim)
+		next += uint64(len(entries))
+	}
+	return trim, nil
+}

@@ -1,0 +1,191 @@
+package raftnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
+
+// tickLoop turns elapsed time into ticks. It calls nothing that waits for storage,
+// and counts ticks by the clock: one that comes late, after a pause of the
+// process, stands for all that were missed.
+func (n *Node) tickLoop(ctx context.Context) {
+	interval := n.cfg.TickInterval
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		// A ticker runs at its own phase: half an interval tells early from late.
+		ticks := (time.Since(last) + interval/2) / interval
+		if ticks < 1 {
+			continue
+		}
+		last = last.Add(ticks * interval)
+		n.raft.TickN(int(ticks))
+	}
+}
+
+// effectLoop receives what consensus hands out. Messages go out before anything
+// is durable: those that must wait are not in the Ready yet.
+func (n *Node) effectLoop(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-n.raft.Done():
+			return n.raftEnded(ctx)
+		case rd, ok := <-n.raft.Ready():
+			if !ok {
+				return n.raftEnded(ctx)
+			}
+			n.dispatch(rd)
+		}
+	}
+}
+
+// raftEnded returns why consensus stopped, or nil if it was asked to.
+func (n *Node) raftEnded(ctx context.Context) error {
+	<-n.raft.Done()
+	if ctx.Err() != nil {
+		return nil
+	}
+	if err := n.raft.Err(); err != nil {
+		return fmt.Errorf("consensus: %w", err)
+	}
+	return errors.New("consensus stopped unasked")
+}
+
+func (n *Node) dispatch(rd raft.Ready) {
+	if rd.SoftState != nil {
+		n.leader.set(rd.SoftState.Lead)
+	}
+	n.send(rd.Messages)
+	if rd.HardState != nil || len(rd.Entries) > 0 || rd.Snapshot != nil || len(rd.CommittedEntries) > 0 {
+		n.toSave.add(rd)
+	}
+}
+
+// saveLoop makes Readies durable, in order, as many at a time as wait.
+func (n *Node) saveLoop(ctx context.Context) error {
+	// handed is the last index that the state machine was given.
+	handed := n.cfg.Machine.Applied()
+	for {
+		rds := n.toSave.take(ctx)
+		if len(rds) == 0 {
+			return nil
+		}
+		for _, rd := range mergeReadies(rds) {
+			// A snapshot replaces the state machine: nothing may be on its way into it.
+			if rd.Snapshot != nil {
+				if err := n.cfg.Machine.WaitApplied(ctx, handed); err != nil {
+					return n.unlessStopped(ctx, "state machine", err)
+				}
+			}
+			if err := n.cfg.Log.Save(rd); err != nil {
+				return fmt.Errorf("save: %w", err)
+			}
+			n.raft.AckAppend(rd.Mark)
+			handed = n.handOn(rd, handed)
+		}
+	}
+}
+
+// handOn gives the state machine what rd lets it apply, now that the commit index
+// is saved, and returns the last index given.
+func (n *Node) handOn(rd raft.Ready, handed uint64) uint64 {
+	if rd.Snapshot != nil {
+		handed = rd.Snapshot.GetMetadata().GetIndex()
+	}
+	if k := len(rd.CommittedEntries); k > 0 {
+		handed = rd.CommittedEntries[k-1].Index
+	}
+	if rd.Snapshot != nil || len(rd.CommittedEntries) > 0 {
+		n.toApply.add(applyItem{snapshot: rd.Snapshot.GetMetadata(), entries: rd.CommittedEntries})
+	}
+	return handed
+}
+
+// compactLoop drops what the applier says is not needed.
+func (n *Node) compactLoop(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case index := <-n.toCompact:
+			err := n.cfg.Log.Compact(index)
+			if err != nil && !errors.Is(err, raft.ErrCompacted) {
+				return fmt.Errorf("compact: %w", err)
+			}
+			n.log.Debug("log compacted", "index", index)
+		}
+	}
+}
+
+// compact asks for the log up to index to be dropped; an earlier index that still
+// waits is dropped with it. Only one goroutine calls it.
+func (n *Node) compact(index uint64) {
+	select {
+	case <-n.toCompact:
+	default:
+	}
+	n.toCompact <- index
+}
+
+// unlessStopped names what failed, or returns nil if the end was asked for.
+func (n *Node) unlessStopped(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
+
+// send gives messages to the transport; snapshots with the state to be sent.
+func (n *Node) send(msgs []*raftpb.Message) {
+	plain := msgs
+	for i, m := range msgs {
+		if m.Type != raftpb.MsgSnap {
+			if len(plain) != len(msgs) {
+				plain = append(plain, m)
+			}
+			continue
+		}
+		if len(plain) == len(msgs) {
+			// The slice is shared: what goes on without the snapshot is a copy.
+			plain = append(make([]*raftpb.Message, 0, len(msgs)-1), msgs[:i]...)
+		}
+		n.sendSnapshot(m)
+	}
+	if len(plain) > 0 {
+		n.transport.Send(plain)
+	}
+}
+
+// sendSnapshot sends the state as it is now, which may be newer than m says.
+func (n *Node) sendSnapshot(m *raftpb.Message) {
+	state, err := n.cfg.Machine.OpenSnapshot()
+	if err != nil {
+		n.log.Warn("snapshot cannot be read", "to", m.To, "err", err)
+		n.raft.ReportSnapshot(m.To, raft.SnapshotFailure)
+		return
+	}
+	sent := &raftpb.Message{
+		Type:     raftpb.MsgSnap,
+		To:       m.To,
+		From:     m.From,
+		Term:     m.Term,
+		Epoch:    m.Epoch,
+		Commit:   m.Commit,
+		Snapshot: &raftpb.Snapshot{Metadata: state.Metadata()},
+	}
+	n.log.Info("sending a snapshot", "to", m.To, "index", state.Metadata().GetIndex())
+	n.transport.SendSnapshot(sent, state, -1)
+}

@@ -1,0 +1,207 @@
+package raftnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
+
+// SetMember adds a member as a voter or a learner, promotes, demotes or moves it,
+// and returns nil once that is applied here. An empty url keeps the one of a known
+// member. Where nothing would change, nothing is proposed. A learner is promoted
+// when it has caught up.
+//
+// Only the leader takes changes, since only it can tell why one is refused: others
+// return raft.ErrNotLeader, without effect. Further errors match ErrInvalid,
+// ErrConflict, raft.ErrConfChangeRefused, ErrNotServed or ErrUnknownOutcome.
+func (n *Node) SetMember(ctx context.Context, id uint64, peerURL string, learner bool) error {
+	if err := n.mustLead(); err != nil {
+		return err
+	}
+	role := RoleVoter
+	if learner {
+		role = RoleLearner
+	}
+	members := n.Members()
+	known, isKnown := find(members, id)
+	if peerURL == "" {
+		peerURL = known.URL
+	}
+	if err := checkURL(members, id, peerURL); err != nil {
+		return err
+	}
+	change := &raftpb.ConfChange{Type: raftpb.ConfChangeAddNode, NodeId: id}
+	switch {
+	case isKnown && known.Role == role && known.URL == peerURL:
+		return nil
+	case isKnown && known.Role == role:
+		change.Type = raftpb.ConfChangeUpdateNode
+	case learner:
+		change.Type = raftpb.ConfChangeAddLearnerNode
+	case isKnown:
+		if err := n.awaitCaughtUp(ctx, id); err != nil {
+			return err
+		}
+	}
+	return n.changeMembership(ctx, change, kvstore.Member{ID: id, URL: peerURL})
+}
+
+// checkURL refuses what would leave a member out of reach.
+func checkURL(members []Member, id uint64, peerURL string) error {
+	if peerURL == "" {
+		return fmt.Errorf("%w: member %d is new: the body must hold its peer URL", ErrInvalid, id)
+	}
+	if err := CheckPeerURL(peerURL); err != nil {
+		return err
+	}
+	u, err := url.Parse(peerURL)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	for _, m := range members {
+		if m.ID != id && m.URL == peerURL {
+			return conflictf("%s is the peer URL of member %d", peerURL, m.ID)
+		}
+		other, err := url.Parse(m.URL)
+		if err == nil && m.URL != "" && other.Scheme != u.Scheme {
+			return conflictf("peer URL %s: the cluster's members speak %s", peerURL, other.Scheme)
+		}
+	}
+	return nil
+}
+
+// awaitCaughtUp waits until the learner has what was committed at the call, so
+// that its vote does not hold up the cluster.
+func (n *Node) awaitCaughtUp(ctx context.Context, id uint64) error {
+	goal := n.raft.Status().Commit
+	for {
+		st := n.raft.Status()
+		if st.RaftState != raft.StateLeader {
+			return raft.ErrNotLeader
+		}
+		match := uint64(0)
+		for _, p := range st.Progress {
+			if p.ID == id {
+				match = p.Match
+			}
+		}
+		if match >= goal {
+			return nil
+		}
+		if !n.pause(ctx) {
+			return fmt.Errorf("%w: learner %d is not promoted before it has caught up: it has %d of %d entries",
+				ErrNotServed, id, match, goal)
+		}
+	}
+}
+
+// RemoveMember removes a member and returns nil once that is applied here. A
+// leader that is to remove itself hands leadership over first, and leaves the rest
+// to the new leader. Errors are those of SetMember.
+func (n *Node) RemoveMember(ctx context.Context, id uint64) error {
+	if err := n.mustLead(); err != nil {
+		return err
+	}
+	if _, ok := find(n.Members(), id); !ok {
+		return conflictf("%d is not a member", id)
+	}
+	if id == n.cfg.ID {
+		if target := n.successor(); target != raft.None {
+			if err := n.raft.TransferLeadership(ctx, target); err != nil {
+				return err
+			}
+			return raft.ErrNotLeader
+		}
+	}
+	return n.changeMembership(ctx, &raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode, NodeId: id})
+}
+
+// changeMembership proposes a change, when those before it are applied, and waits
+// until it is applied here.
+func (n *Node) changeMembership(ctx context.Context, change *raftpb.ConfChange, members ...kvstore.Member) error {
+	id := n.ids.Next()
+	data, err := kvstore.EncodeMembers(id, members...)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	change.Context = data
+	return n.propose(ctx, id, func(ctx context.Context) error {
+		for {
+			err := n.raft.ProposeConfChange(ctx, change)
+			refused, ok := errors.AsType[*raft.ConfChangeError](err)
+			if !ok || refused.PendingIndex == 0 {
+				return err
+			}
+			// Another change has to be applied before this one can be judged.
+			if n.cfg.Machine.WaitApplied(ctx, refused.PendingIndex) != nil || !n.pause(ctx) {
+				return err
+			}
+		}
+	})
+}
+
+// TransferLeader makes the member the leader and returns nil when it is. Only the
+// leader can: others return raft.ErrNotLeader. Further errors match ErrConflict or
+// raft.ErrTransferFailed.
+func (n *Node) TransferLeader(ctx context.Context, id uint64) error {
+	if err := n.mustLead(); err != nil {
+		return err
+	}
+	switch m, ok := find(n.Members(), id); {
+	case !ok:
+		return conflictf("%d is not a member", id)
+	case m.Role != RoleVoter:
+		return conflictf("member %d is a %s and cannot lead", id, m.Role)
+	case id == n.cfg.ID:
+		return nil
+	}
+	return n.raft.TransferLeadership(ctx, id)
+}
+
+// Handover hands leadership to another member, if this one leads and there is
+// another that can.
+func (n *Node) Handover(ctx context.Context) error {
+	if n.mustLead() != nil {
+		return nil
+	}
+	target := n.successor()
+	if target == raft.None {
+		return nil
+	}
+	return n.raft.TransferLeadership(ctx, target)
+}
+
+// successor returns the voter that needs the least to lead, or None.
+func (n *Node) successor() uint64 {
+	best, match := raft.None, uint64(0)
+	for _, p := range n.raft.Status().Progress {
+		if p.ID != n.cfg.ID && !p.Learner && p.RecentActive && (best == raft.None || p.Match > match) {
+			best, match = p.ID, p.Match
+		}
+	}
+	return best
+}
+
+func (n *Node) mustLead() error {
+	switch {
+	case n.running.Err() != nil:
+		return fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
+	case n.raft.Status().RaftState != raft.StateLeader:
+		return raft.ErrNotLeader
+	}
+	return nil
+}
+
+func find(members []Member, id uint64) (Member, bool) {
+	for _, m := range members {
+		if m.ID == id {
+			return m, true
+		}
+	}
+	return Member{}, false
+}

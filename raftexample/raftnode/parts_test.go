@@ -1,0 +1,346 @@
+package raftnode
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/testing/protocmp"
+	"pgregory.net/rapid"
+
+	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
+
+func TestAQueueKeepsTheOrderOfWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue[int]()
+		var got []int
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for len(got) < 1000 {
+				got = append(got, q.take(t.Context())...)
+			}
+		}()
+		for i := range 1000 {
+			q.add(i)
+		}
+		<-done
+		for i, v := range got {
+			require.Equal(t, i, v)
+		}
+	})
+}
+
+func TestAQueueLetsGoWhenTheContextEnds(t *testing.T) {
+	q := newQueue[int]()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.Empty(t, q.take(ctx))
+	q.add(1)
+	require.Equal(t, []int{1}, q.take(ctx), "what is there is handed out even then")
+}
+
+// saved is what a storage holds after some writes.
+type saved struct {
+	hard      *raftpb.HardState
+	log       []*raftpb.Entry
+	committed []*raftpb.Entry
+	mark      uint64
+}
+
+func (s *saved) save(rd raft.Ready) {
+	if rd.Snapshot != nil {
+		s.log = nil
+	}
+	if len(rd.Entries) > 0 {
+		var kept []*raftpb.Entry
+		for _, e := range s.log {
+			if e.Index < rd.Entries[0].Index {
+				kept = append(kept, e)
+			}
+		}
+		s.log = append(kept, rd.Entries...)
+	}
+	if rd.HardState != nil {
+		s.hard = rd.HardState
+	}
+	s.committed = append(s.committed, rd.CommittedEntries...)
+	s.mark = rd.Mark
+}
+
+// drawReadies draws Readies as a member hands them out: entries that follow the
+// log or replace its end, in every order with the rest.
+func drawReadies(t *rapid.T) []raft.Ready {
+	var rds []raft.Ready
+	last, snapshots := uint64(0), uint64(0)
+	for range rapid.IntRange(0, 20).Draw(t, "readies") {
+		rd := raft.Ready{Mark: uint64(len(rds) + 1)}
+		if rapid.IntRange(0, 9).Draw(t, "snapshot") == 0 {
+			last += 5
+			snapshots = last
+			rd.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{Index: last, Term: 1}}
+			rd.MustSync = true
+		}
+		if n := rapid.IntRange(0, 4).Draw(t, "entries"); n > 0 {
+			from := rapid.Uint64Range(snapshots+1, last+1).Draw(t, "from")
+			for i := range uint64(n) {
+				rd.Entries = append(rd.Entries, &raftpb.Entry{Index: from + i, Term: rd.Mark})
+			}
+			last = from + uint64(n) - 1
+			rd.MustSync = true
+		}
+		if rapid.Bool().Draw(t, "hard") {
+			rd.HardState = &raftpb.HardState{Term: rd.Mark}
+		}
+		for range rapid.IntRange(0, 2).Draw(t, "committed") {
+			rd.CommittedEntries = append(rd.CommittedEntries, &raftpb.Entry{Index: rd.Mark})
+		}
+		rds = append(rds, rd)
+	}
+	return rds
+}
+
+func TestMergedWritesLeaveWhatSingleWritesLeave(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rds := drawReadies(t)
+		var one, all saved
+		sync, syncMerged, snapshots := false, false, 0
+		before := make([]int, len(rds))
+		for i, rd := range rds {
+			one.save(rd)
+			sync = sync || rd.MustSync
+			before[i] = len(rd.Entries)
+			if rd.Snapshot != nil {
+				snapshots++
+			}
+		}
+		merged := mergeReadies(rds)
+		for _, rd := range merged {
+			all.save(rd)
+			syncMerged = syncMerged || rd.MustSync
+		}
+		diff := cmp.Diff(one, all, cmp.AllowUnexported(saved{}), protocmp.Transform())
+		require.Empty(t, diff)
+		require.Equal(t, sync, syncMerged, "MustSync must survive")
+		require.LessOrEqual(t, len(merged), 1+2*snapshots, "only snapshots part writes")
+		for i, rd := range rds {
+			require.Len(t, rd.Entries, before[i], "a Ready must not be written to")
+		}
+	})
+}
+
+func TestMergedWritesDoNotWriteIntoTheArraysOfReadies(t *testing.T) {
+	array := []*raftpb.Entry{{Index: 1, Term: 1}, {Index: 2, Term: 1}, {Index: 3, Term: 1}}
+	merged := mergeReadies([]raft.Ready{
+		{Entries: array[:2], CommittedEntries: array[:1]},
+		{Entries: []*raftpb.Entry{{Index: 2, Term: 2}}, CommittedEntries: []*raftpb.Entry{{Index: 2, Term: 2}}},
+	})
+	require.Len(t, merged, 1)
+	require.EqualValues(t, 2, merged[0].Entries[1].Term)
+	require.EqualValues(t, 1, array[1].Term, "the array belongs to both sides")
+	require.EqualValues(t, 1, array[2].Term, "the array belongs to both sides")
+}
+
+func TestLargeWritesAreNotMerged(t *testing.T) {
+	big := func(index uint64) raft.Ready {
+		return raft.Ready{Entries: []*raftpb.Entry{{Index: index, Data: make([]byte, maxMergedBytes/2+1)}}}
+	}
+	require.Len(t, mergeReadies([]raft.Ready{big(1), big(2), big(3)}), 3)
+}
+
+func TestAWaiterIsWokenByItsOwnEntryOnly(t *testing.T) {
+	w := newWaiters()
+	a, b := kvstore.RequestID{Member: 1, Seq: 1}, kvstore.RequestID{Member: 2, Seq: 1}
+	ca, cb := w.add(a), w.add(b)
+	w.resolve([]kvstore.Result{{ID: kvstore.RequestID{Member: 3, Seq: 1}, Index: 7}, {ID: b, Index: 8}, {ID: b, Index: 9}})
+	require.EqualValues(t, 8, (<-cb).Index)
+	require.Empty(t, ca)
+	w.remove(a)
+	w.remove(b)
+	require.Zero(t, w.len(), "a request that has ended must hold nothing")
+	w.resolve([]kvstore.Result{{ID: a}})
+	require.Empty(t, ca, "a request that went away is not woken")
+}
+
+func TestTheLogIsDroppedByStretches(t *testing.T) {
+	type step struct{ index, size, want uint64 }
+	tests := []struct {
+		name               string
+		maxEntries, maxLen uint64
+		steps              []step
+	}{
+		{"by entries: the first stretch is kept, then the one before the last goes", 2, 1 << 30,
+			[]step{{1, 0, 0}, {2, 0, 0}, {3, 0, 0}, {4, 0, 2}, {5, 0, 0}, {6, 0, 4}}},
+		{"by bytes: a large entry is a stretch", 100, 10,
+			[]step{{1, 9, 0}, {2, 9, 0}, {3, 1, 0}, {4, 50, 2}, {5, 50, 4}, {6, 9, 0}, {7, 1, 5}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			trim := &trimmer{maxEntries: tt.maxEntries, maxBytes: tt.maxLen}
+			for _, s := range tt.steps {
+				require.Equal(t, s.want, trim.add(s.index, s.size), "index %d", s.index)
+			}
+		})
+	}
+	t.Run("after a snapshot nothing before it is named", func(t *testing.T) {
+		trim := &trimmer{maxEntries: 2, maxBytes: 1 << 30}
+		trim.add(1, 0)
+		trim.add(2, 0)
+		trim.add(3, 0)
+		trim.reset(100)
+		require.Zero(t, trim.add(101, 0))
+		require.EqualValues(t, 100, trim.add(102, 0))
+	})
+}
+
+func TestTheLeaderWatchTellsEveryChange(t *testing.T) {
+	w := newLeaderWatch()
+	id, changed := w.get()
+	require.Equal(t, raft.None, id)
+	w.set(raft.None)
+	select {
+	case <-changed:
+		require.Fail(t, "nothing has changed")
+	default:
+	}
+	w.set(3)
+	<-changed
+	id, _ = w.get()
+	require.EqualValues(t, 3, id)
+}
+
+// fakeTransport records the peers it knows and what it is given to send.
+type fakeTransport struct {
+	mu        sync.Mutex
+	peers     map[uint64]string
+	sent      []*raftpb.Message
+	snapshots []*raftpb.Message
+}
+
+func newFakeTransport() *fakeTransport { return &fakeTransport{peers: map[uint64]string{}} }
+
+func (f *fakeTransport) AddPeer(id uint64, url string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.peers[id] = url
+	return nil
+}
+
+func (f *fakeTransport) RemovePeer(id uint64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.peers, id)
+}
+
+func (f *fakeTransport) known() map[uint64]string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	known := map[uint64]string{}
+	for id, url := range f.peers {
+		known[id] = url
+	}
+	return known
+}
+
+func testPeers(transport Transport) *peers {
+	return newPeers(1, transport, time.Second, slog.New(slog.DiscardHandler))
+}
+
+func TestTheTransportFollowsTheMembership(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeTransport()
+		p := testPeers(f)
+		defer p.stop()
+		require.NoError(t, p.contact(1, "http://self"))
+		require.NoError(t, p.contact(9, "http://contact"))
+		p.update([]kvstore.Member{{ID: 1, URL: "http://self"}, {ID: 2, URL: "http://a"}, {ID: 3, URL: "http://b"}})
+		require.Equal(t, map[uint64]string{2: "http://a", 3: "http://b", 9: "http://contact"}, f.known(),
+			"this member is no peer of itself; a contact stays")
+
+		p.update([]kvstore.Member{{ID: 1, URL: "http://self"}, {ID: 2, URL: "http://moved"}})
+		require.Equal(t, map[uint64]string{2: "http://moved", 3: "http://b", 9: "http://contact"}, f.known(),
+			"a removed member is sent to until it can have learnt of it")
+		require.False(t, p.wasRemoved(3))
+		time.Sleep(time.Second)
+		synctest.Wait()
+		require.Equal(t, map[uint64]string{2: "http://moved", 9: "http://contact"}, f.known())
+		require.True(t, p.wasRemoved(3))
+		require.False(t, p.wasRemoved(2))
+	})
+}
+
+func TestAMemberThatIsAddedAgainIsNotDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeTransport()
+		p := testPeers(f)
+		defer p.stop()
+		both := []kvstore.Member{{ID: 2, URL: "http://a"}, {ID: 3, URL: "http://b"}}
+		p.update(both)
+		p.update(both[:1])
+		time.Sleep(time.Second / 2)
+		p.update(both)
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, map[uint64]string{2: "http://a", 3: "http://b"}, f.known())
+		require.False(t, p.wasRemoved(3))
+
+		p.update(both[:1])
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.True(t, p.wasRemoved(3))
+		p.update(both)
+		require.False(t, p.wasRemoved(3), "a member that was added again is none that was removed")
+		require.Equal(t, "http://b", f.known()[3])
+	})
+}
+
+func TestNoPeerIsDroppedAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeTransport()
+		p := testPeers(f)
+		p.update([]kvstore.Member{{ID: 2, URL: "http://a"}})
+		p.update(nil)
+		p.stop()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Equal(t, map[uint64]string{2: "http://a"}, f.known())
+	})
+}
+
+func TestPeerURLsMustBeOfUse(t *testing.T) {
+	tests := []struct {
+		url string
+		ok  bool
+	}{
+		{"http://10.0.0.1:12379", true},
+		{"https://host.example:1", true},
+		{"http://[::1]:12379", true},
+		{"", false},
+		{"10.0.0.1:12379", false},
+		{"http://10.0.0.1", false},
+		{"http://:12379", false},
+		{"http://h:1/", false},
+		{"http://h:1/path", false},
+		{"http://h:1?q=1", false},
+		{"http://h:1#f", false},
+		{"http://user@h:1", false},
+		{"ftp://h:1", false},
+		{"http://h:\x00", false},
+	}
+	for _, tt := range tests {
+		err := CheckPeerURL(tt.url)
+		if tt.ok {
+			require.NoError(t, err, tt.url)
+			continue
+		}
+		require.ErrorIs(t, err, ErrInvalid, tt.url)
+	}
+}

@@ -1,0 +1,169 @@
+package raftnode
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
+)
+
+// retryPause is the time between attempts to hand over what was dropped, unless
+// the leader changes before.
+const retryPause = 50 * time.Millisecond
+
+// Put returns nil once key holds value on this member, by consensus. It keeps
+// value. An error matches ErrInvalid, ErrNotServed or ErrUnknownOutcome.
+func (n *Node) Put(ctx context.Context, key string, value []byte) error {
+	return n.write(ctx, kvstore.Command{Op: kvstore.OpPut, Key: []byte(key), Value: value})
+}
+
+// Delete returns nil once key is gone on this member, by consensus. An error
+// matches ErrInvalid, ErrNotServed or ErrUnknownOutcome.
+func (n *Node) Delete(ctx context.Context, key string) error {
+	return n.write(ctx, kvstore.Command{Op: kvstore.OpDelete, Key: []byte(key)})
+}
+
+func (n *Node) write(ctx context.Context, cmd kvstore.Command) error {
+	cmd.ID = n.ids.Next()
+	data, err := cmd.Encode()
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return n.propose(ctx, cmd.ID, func(ctx context.Context) error {
+		return n.raft.Propose(ctx, data)
+	})
+}
+
+// propose hands a proposal over and waits until it is applied here. It holds
+// nothing after it has returned.
+func (n *Node) propose(ctx context.Context, id kvstore.RequestID, handOver func(context.Context) error) error {
+	applied := n.waiting.add(id)
+	defer n.waiting.remove(id)
+	if err := n.handOver(ctx, handOver); err != nil {
+		return err
+	}
+	select {
+	case res := <-applied:
+		return res.Err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: not applied here in time%s", ErrUnknownOutcome, n.withoutLeader())
+	case <-n.running.Done():
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, n.stopReason())
+	}
+}
+
+// handOver repeats a proposal that was certainly dropped, for a reason that
+// passes, until it is taken or ctx ends.
+func (n *Node) handOver(ctx context.Context, handOver func(context.Context) error) error {
+	for {
+		err := handOver(ctx)
+		if err == nil {
+			return nil
+		}
+		dropped, ok := errors.AsType[*raft.ProposalDroppedError](err)
+		switch {
+		case ok && !passes(dropped.Reason):
+			return fmt.Errorf("%w: %w", ErrNotServed, err)
+		case errors.Is(err, raft.ErrStopped):
+			return fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
+		case ctx.Err() != nil && !ok:
+			return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+		case !ok:
+			return err
+		}
+		if !n.pause(ctx) {
+			return fmt.Errorf("%w: %w", ErrNotServed, err)
+		}
+	}
+}
+
+// passes reports whether a proposal that was dropped for this reason may be taken
+// soon.
+func passes(reason raft.DropReason) bool {
+	return reason == raft.DropNoLeader || reason == raft.DropTransferring
+}
+
+// pause waits until another attempt is worth it. It returns false when there is
+// no time for one.
+func (n *Node) pause(ctx context.Context) bool {
+	_, changed := n.leader.get()
+	timer := time.NewTimer(retryPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-changed:
+		return true
+	case <-ctx.Done():
+		return false
+	case <-n.running.Done():
+		return false
+	}
+}
+
+// Get returns what key holds, linearizably: no older than when Get was called.
+// The value is the caller's. An error matches ErrInvalid or ErrNotServed, or comes
+// from the storage.
+func (n *Node) Get(ctx context.Context, key string) (value []byte, found bool, err error) {
+	if err := n.Barrier(ctx); err != nil {
+		return nil, false, err
+	}
+	return n.GetStale(key)
+}
+
+// Barrier returns nil once this member has applied all that was acknowledged
+// anywhere before the call.
+func (n *Node) Barrier(ctx context.Context) error {
+	index, err := n.raft.ReadIndex(ctx)
+	if err != nil {
+		return n.readError(err, "no index for the read")
+	}
+	if err := n.cfg.Machine.WaitApplied(ctx, index); err != nil {
+		return n.readError(err, fmt.Sprintf("index %d is not applied here", index))
+	}
+	return nil
+}
+
+func (n *Node) readError(err error, what string) error {
+	if n.running.Err() != nil {
+		return fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
+	}
+	return fmt.Errorf("%w: %s: %w%s", ErrNotServed, what, err, n.withoutLeader())
+}
+
+// GetStale returns what key holds on this member, which may be behind.
+func (n *Node) GetStale(key string) (value []byte, found bool, err error) {
+	v, err := n.cfg.Machine.Get([]byte(key))
+	switch {
+	case errors.Is(err, kvstore.ErrNotFound):
+		return nil, false, nil
+	case err != nil && n.running.Err() != nil:
+		return nil, false, fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
+	case err != nil:
+		return nil, false, err
+	}
+	return v.Data, true, nil
+}
+
+// withoutLeader explains a wait that was in vain, where it does.
+func (n *Node) withoutLeader() string {
+	if id, _ := n.leader.get(); id == raft.None {
+		return " (no leader is known)"
+	}
+	return ""
+}
+
+// stopReason is why this member does not serve any more.
+func (n *Node) stopReason() error {
+	cause := context.Cause(n.running)
+	switch {
+	case cause == nil, errors.Is(cause, errStopped):
+		return ErrShuttingDown
+	case errors.Is(cause, ErrRemoved):
+		return ErrRemoved
+	}
+	return fmt.Errorf("%w: %w", raft.ErrStopped, cause)
+}
