@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,6 +48,12 @@ func runChaos(t *testing.T, seed uint64, steps int, change func(*raft.Config)) *
 	for _, id := range c.ids {
 		c.drain(id)
 	}
+	if cfg := (raft.Config{}); change != nil {
+		change(&cfg)
+		if cfg.DisablePreVote || cfg.DisableCheckQuorum {
+			c.stopRemoved() // nothing keeps them from disturbing the others (thesis §4.2.3)
+		}
+	}
 	c.tick(60)
 	return c
 }
@@ -82,6 +89,25 @@ func (c *chaos) step() {
 		c.deliverAny()
 	}
 	m.check()
+}
+
+// stopRemoved stops the members that are not in the newest configuration.
+func (c *chaos) stopRemoved() {
+	newest := c.members[1]
+	for _, id := range c.ids {
+		if m := c.members[id]; m.index > newest.index {
+			newest = m
+		}
+	}
+	cs := newest.Status().Config
+	c.ids = slices.DeleteFunc(slices.Clone(c.ids), func(id uint64) bool {
+		return !slices.Contains(slices.Concat(cs.Voters, cs.VotersOutgoing, cs.Learners), id)
+	})
+	for id, m := range c.members {
+		if !slices.Contains(c.ids, id) {
+			m.err = raft.ErrStopped
+		}
+	}
 }
 
 func (c *chaos) rareEvent(m *member) {

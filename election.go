@@ -3,6 +3,7 @@ package raft
 import (
 	"bytes"
 	"fmt"
+	"slices"
 
 	"github.com/seed-289bd6ac/raft/internal/quorum"
 	"github.com/seed-289bd6ac/raft/progress"
@@ -48,6 +49,11 @@ func (t *tally) result(voters []uint64) quorum.VoteResult {
 		}
 	}
 	return quorum.Vote(granted, rejected, len(voters))
+}
+
+func contains(ascending []uint64, id uint64) bool {
+	_, found := slices.BinarySearch(ascending, id)
+	return found
 }
 
 // tick lets one tick pass.
@@ -143,9 +149,9 @@ func (r *raft) campaign(transfer bool) error {
 // mayCampaign guards every way into a campaign.
 func (r *raft) mayCampaign(transfer bool) error {
 	switch {
-	case !r.conf.IsVoter(r.id):
+	case !r.conf.IsVoter(r.id) && !r.wanted:
 		return &CampaignError{Reason: "this member has no vote in the configuration"}
-	case r.log.snapshot != nil || r.log.applied+1 < r.log.firstIndex():
+	case !r.log.snapshotApplied():
 		return &CampaignError{Reason: "a snapshot is not applied yet"}
 	case r.state == StateCandidate && r.out.durableVersion < r.out.version:
 		return &CampaignError{Reason: "the vote of the last campaign is not durable yet"}
@@ -229,11 +235,23 @@ func (r *raft) ignoresCampaign(m *raftpb.Message) bool {
 	return r.hearsLeader() && !bytes.Equal(m.Context, campaignTransfer)
 }
 
+// lendsHand reports whether this member lost its vote by a change of which the
+// candidate does not know: the candidate needs this member's vote and cannot have
+// it, as this log is ahead. Nobody else may be able to lead, so this member
+// campaigns for the votes of the configuration that it knows, and resigns when the
+// others know it too (thesis §4.2.2: a server that is not in the configuration may
+// have to lead).
+func (r *raft) lendsHand(candidate uint64) bool {
+	return !r.conf.IsVoter(r.id) && contains(r.conf.Voters, candidate)
+}
+
 // voteRequested answers MsgVote and MsgPreVote, whatever this member believes of
 // its own membership: a learner may have been promoted and not know it yet.
 func (r *raft) voteRequested(m *raftpb.Message) error {
 	pre := m.Type == raftpb.MsgPreVote
-	granted := r.mayVote(m) && r.upToDate(m)
+	upToDate := r.upToDate(m)
+	r.wanted = r.wanted || (!upToDate && r.lead == None && r.lendsHand(m.From))
+	granted := r.mayVote(m) && upToDate
 	reply := raftpb.MsgVoteResp
 	if pre {
 		reply = raftpb.MsgPreVoteResp

@@ -138,7 +138,7 @@ func (r *raft) installSnapshot(m *raftpb.Message) error {
 	r.logger.Info("installing a snapshot", "id", r.id, "term", r.term, "index", id.index, "from", m.From)
 	r.out.cut(r.log.committed)
 	r.log.restore(m.Snapshot)
-	r.conf = conf
+	r.restored = restoredConf{index: id.index, conf: conf}
 	r.acknowledge(m, id.index)
 	return nil
 }

@@ -245,6 +245,26 @@ func (l *raftLog) commitTo(index uint64) (advanced bool) {
 	return true
 }
 
+// commitKnownChanges raises the commit index to the last but one configuration
+// change of the log: a leader proposes one only when the one before is applied, so
+// that is committed. A crash between the writes of entries and of HardState may
+// have lost the index; without it, this member could campaign with a configuration
+// two steps behind, whose majorities need not meet those of today.
+func (l *raftLog) commitKnownChanges(pageBytes uint64) error {
+	var last, known uint64
+	err := l.scan(l.committed+1, l.last()+1, pageBytes, func(ents []*raftpb.Entry) {
+		for _, e := range ents {
+			if e.GetType() != raftpb.EntryNormal {
+				last, known = e.GetIndex(), last
+			}
+		}
+	})
+	if err == nil {
+		l.commitTo(known)
+	}
+	return err
+}
+
 // lastNotAfter returns the last entry at or before index whose term is at most
 // term: where a log that ends there may agree with this one. What is compacted
 // counts as agreeing.
@@ -322,8 +342,13 @@ func (l *raftLog) nextCommitted(maxBytes uint64) ([]*raftpb.Entry, error) {
 }
 
 func (l *raftLog) hasCommitted(maxBytes uint64) bool {
-	return l.snapshot == nil && l.handedOut < min(l.committed, l.durable) && (len(l.applying) == 0 || l.applyingBytes < maxBytes)
+	return l.snapshotApplied() && l.handedOut < min(l.committed, l.durable) && (len(l.applying) == 0 || l.applyingBytes < maxBytes)
 }
+
+// snapshotApplied reports whether no snapshot waits to be written or applied: until
+// then nothing behind it is handed out, so that configurations follow the order of
+// the log.
+func (l *raftLog) snapshotApplied() bool { return l.snapshot == nil && l.applied+1 >= l.first }
 
 // handOut notes that entries were handed out to be applied.
 func (l *raftLog) handOut(ents []*raftpb.Entry) {

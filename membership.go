@@ -76,11 +76,6 @@ func (r *raft) confChangedAsLeader() {
 	// A smaller quorum may have what the larger one lacked.
 	r.maybeCommit()
 	r.answerReads()
-	if !r.conf.IsVoter(r.id) && !r.cfg.DisableStepDownOnRemoval {
-		r.flush() // the others learn that the change is committed
-		r.logger.Info("leader steps down", "id", r.id, "term", r.term, "voter", false)
-		r.becomeFollower(r.term, None)
-	}
 }
 
 // leaveJointIfDue proposes the end of a joint configuration that is to be left

@@ -28,13 +28,19 @@ type raft struct {
 	// leaderEpoch is the number that the leader gives to this life of this member.
 	leaderEpoch uint64
 	log         *raftLog
-	conf        confchange.Config
+	// conf is the configuration after the last entry applied.
+	conf confchange.Config
+	// restored takes its place when the snapshot received last is applied.
+	restored restoredConf
 
 	clock clock
 	out   outbox
 	reads reads
 	// tally holds the answers to this candidate's vote requests.
 	tally tally
+	// wanted: a voter asked for the vote of this member, which has none any more and
+	// holds entries that the voter lacks: see lendsHand.
+	wanted bool
 	// leader is the state of a leader (figure 2, "volatile state on leaders").
 	leader leadership
 	// transfer is the leadership transfer that this member, as leader, began.
@@ -47,6 +53,12 @@ type raft struct {
 
 	// failed is the error that stopped this member for good.
 	failed error
+}
+
+// restoredConf is the configuration that a snapshot at index brings; index 0: none.
+type restoredConf struct {
+	index uint64
+	conf  confchange.Config
 }
 
 // clock counts ticks.
@@ -95,6 +107,9 @@ func newRaft(cfg *Config) (*raft, error) {
 	}
 	log, err := newRaftLog(cfg.Storage, hs.GetCommit(), cfg.Applied)
 	if err != nil {
+		return nil, err
+	}
+	if err := log.commitKnownChanges(cfg.MaxSizePerMsg); err != nil {
 		return nil, err
 	}
 	r := &raft{
@@ -325,6 +340,7 @@ func (r *raft) setLeader(lead uint64) {
 	r.reads.failAll("the leader changed")
 	r.lead = lead
 	if lead != None {
+		r.wanted = false
 		r.settleTransfer(lead)
 	}
 }

@@ -173,6 +173,9 @@ func (r *raft) ackApply(index uint64) error {
 		return fmt.Errorf("%w: AckApply(%d): the last index handed out is %d", ErrAck, index, r.log.handedOut)
 	}
 	r.log.appliedTo(index)
+	if r.restored.index > 0 && index >= r.restored.index {
+		r.conf, r.restored = r.restored.conf, restoredConf{}
+	}
 	r.leaveJointIfDue()
 	return nil
 }

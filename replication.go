@@ -43,7 +43,7 @@ func (r *raft) proposeData(data []byte) error {
 // checkProposal refuses what cannot be taken now.
 func (r *raft) checkProposal(ents []*raftpb.Entry) error {
 	switch {
-	case r.leader.table.Get(r.id) == nil:
+	case r.withoutVote():
 		return dropped(DropNotMember)
 	case r.transfer.target != None:
 		return &ProposalDroppedError{Reason: DropTransferring, Target: r.transfer.target}
@@ -132,6 +132,20 @@ func (r *raft) flush() {
 			for r.replicateTo(pr) {
 			}
 		}
+	}
+	r.resignIfRemoved()
+}
+
+// withoutVote reports whether this leader is to step down because it has no vote:
+// it was removed, made a learner, or led because nobody else could.
+func (r *raft) withoutVote() bool { return !r.conf.IsVoter(r.id) && !r.cfg.DisableStepDownOnRemoval }
+
+// resignIfRemoved steps down once what makes this member superfluous is committed
+// and the others have been told.
+func (r *raft) resignIfRemoved() {
+	if r.failed == nil && r.withoutVote() && r.committedInTerm() {
+		r.logger.Info("leader steps down", "id", r.id, "term", r.term, "voter", false)
+		r.becomeFollower(r.term, None)
 	}
 }
 

@@ -47,7 +47,7 @@ func (r *raft) checkMessage(m *raftpb.Message) error {
 	}
 	switch m.Type {
 	case raftpb.MsgApp:
-		return checkAppend(m)
+		return checkEntries(m)
 	case raftpb.MsgSnap:
 		return checkSnapshot(m)
 	case raftpb.MsgReadIndexResp:
@@ -80,7 +80,7 @@ func checkRead(m *raftpb.Message) error {
 
 // checkAppend looks whether the entries could stand in the log of a leader of that
 // term.
-func checkAppend(m *raftpb.Message) error {
+func checkEntries(m *raftpb.Message) error {
 	if m.Index == 0 && m.LogTerm != 0 {
 		return malformed(m, "the entry before the first has a term")
 	}
