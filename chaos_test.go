@@ -55,6 +55,8 @@ func runChaos(t *testing.T, seed uint64, steps int, change func(*raft.Config)) *
 		}
 	}
 	c.tick(60)
+	c.startAdded()
+	c.tick(60)
 	return c
 }
 
@@ -106,6 +108,20 @@ func (c *chaos) stopRemoved() {
 	for id, m := range c.members {
 		if !slices.Contains(c.ids, id) {
 			m.err = raft.ErrStopped
+		}
+	}
+}
+
+// startAdded starts stopped members that an entry not committed before has added.
+func (c *chaos) startAdded() {
+	lead := c.leader()
+	require.NotNil(c.t, lead, "no leader")
+	cs := lead.Status().Config
+	for _, id := range slices.Concat(cs.Voters, cs.VotersOutgoing, cs.Learners) {
+		if m := c.members[id]; m.err != nil {
+			m.err = nil
+			c.ids = append(c.ids, id)
+			c.restart(id)
 		}
 	}
 }
