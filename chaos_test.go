@@ -48,14 +48,10 @@ func runChaos(t *testing.T, seed uint64, steps int, change func(*raft.Config)) *
 	for _, id := range c.ids {
 		c.drain(id)
 	}
-	if cfg := (raft.Config{}); change != nil {
-		change(&cfg)
-		if cfg.DisablePreVote || cfg.DisableCheckQuorum {
-			c.stopRemoved() // nothing keeps them from disturbing the others (thesis §4.2.3)
-		}
-	}
+	c.stopRemoved(change)
 	c.tick(60)
 	c.startAdded()
+	c.stopRemoved(change)
 	c.tick(60)
 	return c
 }
@@ -93,8 +89,14 @@ func (c *chaos) step() {
 	m.check()
 }
 
-// stopRemoved stops the members that are not in the newest configuration.
-func (c *chaos) stopRemoved() {
+// stopRemoved stops the members that are not in the newest configuration, where
+// nothing keeps them from disturbing the others (thesis §4.2.3).
+func (c *chaos) stopRemoved(change func(*raft.Config)) {
+	var cfg raft.Config
+	change(&cfg)
+	if !cfg.DisablePreVote && !cfg.DisableCheckQuorum {
+		return
+	}
 	newest := c.members[1]
 	for _, id := range c.ids {
 		if m := c.members[id]; m.index > newest.index {
