@@ -11,8 +11,8 @@ type hardState struct {
 	term, vote, commit, incarnation uint64
 }
 
-func (h hardState) message() *raftpb.HardState {
-	return &raftpb.HardState{Term: h.term, Vote: h.vote, Commit: h.commit, Incarnation: h.incarnation}
+func (h hardState) fill(m *raftpb.HardState) {
+	m.Term, m.Vote, m.Commit, m.Incarnation = h.term, h.vote, h.commit, h.incarnation
 }
 
 // outbox holds messages until they may leave, and knows which writes are under
@@ -32,6 +32,7 @@ type outbox struct {
 	handed hardState
 	// handedVersion is its version.
 	handedVersion uint64
+	hardStates    slab[raftpb.HardState]
 	// soft is the soft state as last handed out.
 	soft SoftState
 

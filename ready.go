@@ -102,11 +102,13 @@ func (r *raft) nextReady() (Ready, error) {
 		Transfers:        r.transfer.results.peek(),
 		Mark:             r.out.mark,
 	}
-	if soft := r.softState(); soft != r.out.soft {
+	if r.softState() != r.out.soft {
+		soft := r.softState()
 		rd.SoftState = &soft
 	}
 	if hard := r.hardState(); hard != r.out.handed {
-		rd.HardState = hard.message()
+		rd.HardState = r.out.hardStates.next()
+		hard.fill(rd.HardState)
 	}
 	if r.log.snapshot != nil && !r.log.snapshotHanded {
 		rd.Snapshot = r.log.snapshot
