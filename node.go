@@ -26,6 +26,9 @@ type Node struct {
 	rn    *RawNode
 	inbox chan task
 	ready chan Ready
+	// advanced takes the calls of Advance one by one, unlike inbox: what it
+	// acknowledges is what was received before it.
+	advanced chan struct{}
 
 	// ticks have passed and are not told yet; ticked wakes the goroutine.
 	ticks  atomic.Int64
@@ -95,12 +98,13 @@ func RestartNode(cfg *Config) (*Node, error) {
 
 func startNode(rn *RawNode) *Node {
 	n := &Node{
-		rn:     rn,
-		inbox:  make(chan task, inboxSize),
-		ready:  make(chan Ready),
-		ticked: make(chan struct{}, 1),
-		stop:   make(chan struct{}),
-		done:   make(chan struct{}),
+		rn:       rn,
+		inbox:    make(chan task, inboxSize),
+		ready:    make(chan Ready),
+		advanced: make(chan struct{}),
+		ticked:   make(chan struct{}, 1),
+		stop:     make(chan struct{}),
+		done:     make(chan struct{}),
 	}
 	n.reads.limit = rn.raft.cfg.MaxPendingReads
 	go n.run()
@@ -129,6 +133,8 @@ func (n *Node) run() {
 			n.tick()
 		case offer <- rd:
 			n.rn.raft.accept(rd)
+		case <-n.advanced:
+			n.rn.Advance()
 		case <-n.stop:
 			return
 		}
@@ -187,6 +193,9 @@ func (n *Node) post(ctx context.Context, t task) error {
 	select {
 	case <-n.done:
 		return n.stopped()
+	default:
+	}
+	select {
 	case n.inbox <- t:
 		return nil
 	default:
@@ -293,8 +302,14 @@ func (n *Node) Step(ctx context.Context, m *raftpb.Message) error {
 // has stopped; Err then tells why.
 func (n *Node) Ready() <-chan Ready { return n.ready }
 
-// Advance acknowledges every Ready received so far: durable and applied.
-func (n *Node) Advance() { n.tell((*RawNode).Advance) }
+// Advance acknowledges every Ready received so far: durable and applied. It is to
+// be called by the goroutine that receives them.
+func (n *Node) Advance() {
+	select {
+	case n.advanced <- struct{}{}:
+	case <-n.done:
+	}
+}
 
 // AckAppend acknowledges writes; see RawNode.AckAppend. A mark that was not
 // received is logged and ignored.

@@ -209,7 +209,7 @@ func stepLeader(r *raft, m *raftpb.Message) error {
 	case raftpb.MsgVoteResp, raftpb.MsgPreVoteResp, raftpb.MsgTimeoutNow, raftpb.MsgReadIndexResp:
 		return nil // of the time before this member led
 	}
-	return unknownType(m)
+	return r.impossible(m)
 }
 
 func stepFollower(r *raft, m *raftpb.Message) error {
@@ -234,7 +234,7 @@ func stepFollower(r *raft, m *raftpb.Message) error {
 		raftpb.MsgTimeoutNowRefused:
 		return nil // of the time when this member led or campaigned
 	}
-	return unknownType(m)
+	return r.impossible(m)
 }
 
 func stepCandidate(r *raft, m *raftpb.Message) error {
@@ -253,7 +253,7 @@ func stepCandidate(r *raft, m *raftpb.Message) error {
 	case raftpb.MsgAppResp, raftpb.MsgHeartbeatResp, raftpb.MsgTimeoutNowRefused, raftpb.MsgReadIndexResp:
 		return nil // of the time before this campaign
 	}
-	return unknownType(m)
+	return r.impossible(m)
 }
 
 // raisesTerm reports whether a message tells a term that its sender is in. A

@@ -225,8 +225,8 @@ func (r *raft) answeredBy(m *raftpb.Message) *progress.Progress {
 
 // appendAcked handles MsgAppResp.
 func (r *raft) appendAcked(m *raftpb.Message) error {
-	if !m.Reject && m.Index > r.log.last() {
-		return malformed(m, "it acknowledges entries beyond the leader's log")
+	if m.Index > r.log.last() {
+		return malformed(m, "it answers for entries beyond the leader's log")
 	}
 	pr := r.answeredBy(m)
 	if pr == nil || pr.ID == r.id {
@@ -254,9 +254,9 @@ func (r *raft) appendAcked(m *raftpb.Message) error {
 // appendRejected looks for the last entry that both logs may share, skipping
 // whole terms (§5.3).
 func (r *raft) appendRejected(pr *progress.Progress, m *raftpb.Message) error {
-	hint := m.RejectHint
+	hint := min(m.RejectHint, r.log.last())
 	if m.LogTerm > 0 {
-		id, err := r.log.lastNotAfter(min(hint, r.log.last()), m.LogTerm)
+		id, err := r.log.lastNotAfter(hint, m.LogTerm)
 		if err != nil {
 			return r.fail(err)
 		}

@@ -3,6 +3,7 @@ package raft
 import (
 	"fmt"
 
+	"github.com/seed-289bd6ac/raft/internal/confchange"
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
@@ -15,7 +16,10 @@ func malformed(m *raftpb.Message, reason string) error {
 	return &MalformedError{Type: m.GetType(), From: m.GetFrom(), Reason: reason}
 }
 
-func unknownType(m *raftpb.Message) error { return malformed(m, "its type is unknown") }
+// impossible is for a type that checkMessage lets through and no role decides.
+func (r *raft) impossible(m *raftpb.Message) error {
+	panic(fmt.Sprintf("raft: no rule for %v: %s", m.Type, r.describe()))
+}
 
 // checkMessage refuses what breaks the protocol whatever the state of this member:
 // nothing that a peer sends may reach an assertion.
@@ -34,26 +38,27 @@ func (r *raft) checkMessage(m *raftpb.Message) error {
 	switch m.Type {
 	case raftpb.MsgProp:
 		return checkProposed(m)
-	case raftpb.MsgReadIndex:
-		return checkRead(m)
 	case raftpb.MsgTransferLeader:
 		return nil
 	}
 	switch {
-	case m.Term == 0:
-		return malformed(m, "it has no term")
 	case m.From == r.id:
 		return malformed(m, "it names this member as its sender")
+	case m.Term == 0 && m.Type != raftpb.MsgReadIndex:
+		return malformed(m, "it has no term")
 	}
 	switch m.Type {
 	case raftpb.MsgApp:
-		return checkEntries(m)
+		return checkAppend(m)
 	case raftpb.MsgSnap:
 		return checkSnapshot(m)
-	case raftpb.MsgReadIndexResp:
+	case raftpb.MsgReadIndex, raftpb.MsgReadIndexResp:
 		return checkRead(m)
+	case raftpb.MsgAppResp, raftpb.MsgVote, raftpb.MsgVoteResp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp,
+		raftpb.MsgHeartbeat, raftpb.MsgHeartbeatResp, raftpb.MsgTimeoutNow, raftpb.MsgTimeoutNowRefused:
+		return nil
 	}
-	return nil
+	return malformed(m, "its type is unknown")
 }
 
 func checkProposed(m *raftpb.Message) error {
@@ -61,9 +66,7 @@ func checkProposed(m *raftpb.Message) error {
 		return malformed(m, "it proposes nothing")
 	}
 	for _, e := range m.Entries {
-		switch e.GetType() {
-		case raftpb.EntryNormal, raftpb.EntryConfChange, raftpb.EntryConfChangeV2:
-		default:
+		if e == nil || e.Type < raftpb.EntryNormal || e.Type > raftpb.EntryConfChangeV2 {
 			return malformed(m, "it proposes an entry of an unknown type")
 		}
 	}
@@ -80,7 +83,7 @@ func checkRead(m *raftpb.Message) error {
 
 // checkAppend looks whether the entries could stand in the log of a leader of that
 // term.
-func checkEntries(m *raftpb.Message) error {
+func checkAppend(m *raftpb.Message) error {
 	if m.Index == 0 && m.LogTerm != 0 {
 		return malformed(m, "the entry before the first has a term")
 	}
@@ -110,6 +113,9 @@ func checkSnapshot(m *raftpb.Message) error {
 			m.Term))
 	case len(meta.GetConfState().GetVoters()) == 0:
 		return malformed(m, "its snapshot has a configuration without voters")
+	}
+	if _, err := confchange.FromConfState(meta.GetConfState()); err != nil {
+		return malformed(m, err.Error())
 	}
 	return nil
 }
