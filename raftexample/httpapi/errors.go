@@ -57,6 +57,62 @@ func statusOf(err error) int {
 	return http.StatusInternalServerError
 }
 
+// Codes tell programs why a request was refused.
+const (
+	CodeInvalid        = "invalid"            // 400
+	CodeNotFound       = "not_found"          // 404
+	CodeMethod         = "method_not_allowed" // 405
+	CodeSlowBody       = "body_timeout"       // 408
+	CodeConflict       = "conflict"           // 409
+	CodeTooLarge       = "too_large"          // 413
+	CodeInternal       = "internal"           // 500
+	CodeUnavailable    = "unavailable"        // 503, without effect: send it again
+	CodeUnknownOutcome = "unknown_outcome"    // 503, may have taken effect or still do
+	CodeNotLeader      = "not_leader"         // 503, without effect: only the leader can
+)
+
+func codeOf(status int, err error) string {
+	switch status {
+	case http.StatusBadRequest:
+		return CodeInvalid
+	case http.StatusNotFound:
+		return CodeNotFound
+	case http.StatusMethodNotAllowed:
+		return CodeMethod
+	case http.StatusRequestTimeout:
+		return CodeSlowBody
+	case http.StatusConflict:
+		return CodeConflict
+	case http.StatusRequestEntityTooLarge:
+		return CodeTooLarge
+	case http.StatusServiceUnavailable:
+		return unavailableCode(err)
+	}
+	return CodeInternal
+}
+
+func unavailableCode(err error) string {
+	switch {
+	case errors.Is(err, raft.ErrNotLeader):
+		return CodeNotLeader
+	case errors.Is(err, raftnode.ErrUnknownOutcome):
+		return CodeUnknownOutcome
+	case errors.Is(err, raftnode.ErrNotServed):
+		return CodeUnavailable
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return CodeUnknownOutcome
+	}
+	return CodeUnavailable
+}
+
+// ErrorBody is the body of every answer that tells an error.
+type ErrorBody struct {
+	// Error is a sentence for people.
+	Error string `json:"error"`
+	// Code is one of the constants Code….
+	Code string `json:"code"`
+}
+
 // fail answers with err. A client that went away is answered too: one that only
 // closed its sending side still reads, and must not take silence for success.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -70,7 +126,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusInternalServerError:
 		h.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", err)
 	}
-	h.writeJSON(w, status, map[string]string{"error": err.Error()})
+	h.writeJSON(w, status, ErrorBody{Error: err.Error(), Code: codeOf(status, err)})
 }
 
 // shuttingDown names the shutdown as the reason, and keeps whether the request may

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,11 +30,10 @@ func request(t *testing.T, h http.Handler, method, target, body string) *httptes
 // errorIn returns the error that a body of JSON holds.
 func errorIn(t *testing.T, body string) string {
 	t.Helper()
-	var e struct {
-		Error string `json:"error"`
-	}
+	var e httpapi.ErrorBody
 	require.NoError(t, json.Unmarshal([]byte(body), &e), "body %q", body)
 	require.NotEmpty(t, e.Error, "body %q", body)
+	require.NotEmpty(t, e.Code, "body %q", body)
 	return e.Error
 }
 
@@ -120,20 +120,24 @@ func TestEachErrorOfTheStoreGetsItsStatus(t *testing.T) {
 		name   string
 		err    error
 		status int
+		code   string
 	}{
-		{"an unknown outcome", raftnode.ErrUnknownOutcome, 503},
-		{"a request without effect", fmt.Errorf("%w: no leader", raftnode.ErrNotServed), 503},
-		{"a shutdown", raftnode.ErrShuttingDown, 503},
-		{"a removed member", raftnode.ErrRemoved, 503},
-		{"a dropped proposal", &raft.ProposalDroppedError{Reason: raft.DropNoLeader}, 503},
-		{"a dropped read", &raft.ReadDroppedError{Reason: "too many"}, 503},
-		{"a failed transfer", &raft.TransferError{Target: 2, Reason: "too slow"}, 503},
-		{"a member that does not lead", raft.ErrNotLeader, 503},
-		{"a stopped member", raft.ErrStopped, 503},
-		{"a refused change", &raft.ConfChangeError{Reason: "no voter would be left"}, 409},
-		{"a conflict", &raftnode.ConflictError{Reason: "9 is not a member"}, 409},
-		{"an invalid request", fmt.Errorf("%w: no URL", raftnode.ErrInvalid), 400},
-		{"anything else", errors.New("disk on fire"), 500},
+		{"an unknown outcome", raftnode.ErrUnknownOutcome, 503, httpapi.CodeUnknownOutcome},
+		{"a write cut short by the shutdown", fmt.Errorf("%w: %w", raftnode.ErrUnknownOutcome, raftnode.ErrShuttingDown), 503, httpapi.CodeUnknownOutcome},
+		{"a request without effect", fmt.Errorf("%w: no leader", raftnode.ErrNotServed), 503, httpapi.CodeUnavailable},
+		{"a read that took too long", fmt.Errorf("%w: %w", raftnode.ErrNotServed, context.DeadlineExceeded), 503, httpapi.CodeUnavailable},
+		{"a change that took too long", context.DeadlineExceeded, 503, httpapi.CodeUnknownOutcome},
+		{"a shutdown", raftnode.ErrShuttingDown, 503, httpapi.CodeUnavailable},
+		{"a removed member", raftnode.ErrRemoved, 503, httpapi.CodeUnavailable},
+		{"a dropped proposal", &raft.ProposalDroppedError{Reason: raft.DropNoLeader}, 503, httpapi.CodeUnavailable},
+		{"a dropped read", &raft.ReadDroppedError{Reason: "too many"}, 503, httpapi.CodeUnavailable},
+		{"a failed transfer", &raft.TransferError{Target: 2, Reason: "too slow"}, 503, httpapi.CodeUnavailable},
+		{"a member that does not lead", raft.ErrNotLeader, 503, httpapi.CodeNotLeader},
+		{"a stopped member", raft.ErrStopped, 503, httpapi.CodeUnavailable},
+		{"a refused change", &raft.ConfChangeError{Reason: "no voter would be left"}, 409, httpapi.CodeConflict},
+		{"a conflict", &raftnode.ConflictError{Reason: "9 is not a member"}, 409, httpapi.CodeConflict},
+		{"an invalid request", fmt.Errorf("%w: no URL", raftnode.ErrInvalid), 400, httpapi.CodeInvalid},
+		{"anything else", errors.New("disk on fire"), 500, httpapi.CodeInternal},
 	}
 	requests := []struct{ method, target, body string }{
 		{"PUT", "/kv/a", "1"},
@@ -152,6 +156,7 @@ func TestEachErrorOfTheStoreGetsItsStatus(t *testing.T) {
 				w := request(t, h, rq.method, rq.target, rq.body)
 				require.Equal(t, tt.status, w.Code, "%s %s", rq.method, rq.target)
 				require.Contains(t, errorIn(t, w.Body.String()), tt.err.Error())
+				require.Contains(t, w.Body.String(), fmt.Sprintf(`"code":%q`, tt.code))
 				require.Equal(t, tt.status == 503, w.Header().Get("Retry-After") != "", "Retry-After")
 			}
 		})

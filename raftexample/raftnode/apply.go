@@ -84,7 +84,6 @@ func (n *Node) apply(entries []*raftpb.Entry, trim *trimmer) error {
 		if err := n.updatePeers(); err != nil {
 			return err
 		}
-		n.log.Info("membership changed", "voters", after.GetVoters(), "learners", after.GetLearners())
 	}
 	n.waiting.resolve(results)
 	n.trim(entries, trim)

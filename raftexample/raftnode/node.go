@@ -72,7 +72,7 @@ func New(cfg Config) (*Node, error) {
 	}
 	n := &Node{
 		cfg:       cfg,
-		log:       cfg.Logger,
+		log:       cfg.Logger.With("member", cfg.ID),
 		ids:       kvstore.NewRequestIDs(cfg.ID),
 		waiting:   newWaiters(),
 		leader:    newLeaderWatch(),
@@ -113,7 +113,7 @@ func (n *Node) startRaft() (consensus, error) {
 		ID:      n.cfg.ID,
 		Storage: n.cfg.Log,
 		Applied: n.cfg.Machine.Applied(),
-		Logger:  n.log,
+		Logger:  n.cfg.Logger,
 	}
 	if !n.cfg.Log.IsNew() || len(n.cfg.Bootstrap) == 0 {
 		return raft.RestartNode(cfg)

@@ -1,0 +1,162 @@
+// Command raftexample is a replicated, linearizable key-value store over HTTP.
+// Without arguments it runs three members in one process; with --id and --cluster
+// it runs one, to be started on one machine each. See raftexample -h.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/seed-289bd6ac/raft/raftexample/member"
+	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
+)
+
+// sameSignal is the time within which signals count as one.
+const sameSignal = 200 * time.Millisecond
+
+func main() {
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		stop()
+		// Some programs send a signal to a process and to its group: that is one request.
+		for first := time.Now(); time.Since(first) < sameSignal; {
+			<-signals
+		}
+		_, _ = fmt.Fprintln(os.Stderr, "raftexample: stopped at once")
+		os.Exit(1)
+	}()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run runs the program until ctx ends or its members have stopped, and returns the
+// exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	opts, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
+		return 2
+	}
+	logger := newLogger(stderr, opts.level)
+	members, err := start(opts.members(), logger)
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
+		return 1
+	}
+	greeting, cancel := context.WithCancel(ctx)
+	var greeter sync.WaitGroup
+	greeter.Go(func() { greet(greeting, members, opts, stdout) })
+	err = wait(ctx, members, logger)
+	cancel()
+	greeter.Wait()
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// newLogger returns a logger for people: no date, which whoever keeps logs adds.
+func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
+		Level: level,
+		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.String(slog.TimeKey, a.Value.Time().Format("15:04:05.000"))
+			}
+			return a
+		},
+	}))
+}
+
+// start starts all members or none.
+func start(configs []member.Config, logger *slog.Logger) ([]*member.Member, error) {
+	var members []*member.Member
+	for _, cfg := range configs {
+		cfg.Logger = logger
+		m, err := member.Start(cfg)
+		if err != nil {
+			for _, m := range members {
+				err = errors.Join(err, m.Close())
+			}
+			return nil, fmt.Errorf("member %d: %w", cfg.ID, err)
+		}
+		members = append(members, m)
+	}
+	return members, nil
+}
+
+// wait waits until ctx ends, and shuts the members down, or until all of them have
+// stopped by themselves. The error is what the last of them says.
+func wait(ctx context.Context, members []*member.Member, logger *slog.Logger) error {
+	stopped := make(chan error, len(members))
+	for _, m := range members {
+		go func() {
+			select {
+			case <-ctx.Done():
+				// Members of one process stop together: there is nobody to hand over to.
+				if len(members) > 1 {
+					stopped <- m.Close()
+				} else {
+					stopped <- m.Shutdown()
+				}
+			case <-m.Done():
+				stopped <- m.Err()
+			}
+		}()
+	}
+	var last error
+	for range members {
+		err := <-stopped
+		switch {
+		case errors.Is(err, raftnode.ErrRemoved):
+			logger.Warn("a member has stopped", "why", err)
+			err = nil
+		case err != nil:
+			logger.Error("a member has failed", "err", err)
+		}
+		if err != nil {
+			last = err
+		}
+	}
+	return last
+}
+
+// greet says how to talk to the cluster, once there is a leader.
+func greet(ctx context.Context, members []*member.Member, opts options, stdout io.Writer) {
+	leader, err := members[0].WaitLeader(ctx)
+	if err != nil {
+		return // it is ending before it began; why is told elsewhere
+	}
+	dir, err := filepath.Abs(opts.data)
+	if err != nil {
+		dir = opts.data
+	}
+	first, last := members[0].ClientAddr(), members[len(members)-1].ClientAddr()
+	_, _ = fmt.Fprintf(stdout, `
+Member %d leads. The data are in %s. Try, in another terminal:
+
+  curl -X PUT -d hello http://%s/kv/greeting
+  curl http://%s/kv/greeting
+  curl http://%s/status
+
+Ctrl-C ends it.
+
+`, leader, dir, first, last, first)
+}

@@ -1,0 +1,109 @@
+package member
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
+)
+
+// identityFile names the file in the data directory that says whose it is.
+const identityFile = "member.json"
+
+// identityFormat is the version of identity.
+const identityFormat = 1
+
+// identity is what a member must know of itself before it opens its data.
+type identity struct {
+	Format  int    `json:"format"`
+	ID      uint64 `json:"id"`
+	Cluster string `json:"cluster"`
+	// Joined: the member was added to a cluster that existed, and must never
+	// bootstrap one, even if it stopped before it had heard from that cluster.
+	Joined bool `json:"joined"`
+	// Removed: the member learnt that it was removed.
+	Removed bool `json:"removed"`
+}
+
+// claim makes dir the data directory of the member, or checks that it is.
+func claim(dir string, id uint64, cluster string, join bool) (identity, error) {
+	me, err := readIdentity(dir)
+	isNew := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case isNew:
+		me = identity{Format: identityFormat, ID: id, Cluster: cluster}
+	case err != nil:
+		return me, err
+	case me.Format != identityFormat:
+		return me, usagef("%s has format %d, and this program knows %d: use the program that wrote it",
+			dir, me.Format, identityFormat)
+	case me.ID != id || me.Cluster != cluster:
+		return me, usagef("%s belongs to member %d of cluster %q: start it as that, or choose another data directory for member %d of %q",
+			dir, me.ID, me.Cluster, id, cluster)
+	case me.Removed:
+		return me, fmt.Errorf("%w: member %d, whose data are in %s; to add a member, choose an id that was never used and an empty data directory",
+			raftnode.ErrRemoved, id, dir)
+	}
+	if !isNew && (me.Joined || !join) {
+		return me, nil
+	}
+	me.Joined = join
+	return me, me.write(dir)
+}
+
+func readIdentity(dir string) (identity, error) {
+	var me identity
+	path := filepath.Join(dir, identityFile)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return me, err
+	}
+	if err := json.Unmarshal(data, &me); err != nil {
+		return me, fmt.Errorf("%s is damaged (%w): restore it, or replace this member by a new one with another id and an empty data directory", path, err)
+	}
+	return me, nil
+}
+
+// write replaces the file, durably and as a whole.
+func (me identity) write(dir string) error {
+	data, err := json.Marshal(me)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, identityFile)
+	if err := writeSynced(path+".new", append(data, '\n')); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func writeSynced(path string, data []byte) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	return f.Sync()
+}
+
+func syncDir(dir string) (err error) {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return f.Sync()
+}

@@ -1,0 +1,253 @@
+package member
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
+	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
+	"github.com/seed-289bd6ac/raft/raftexample/storage"
+	"github.com/seed-289bd6ac/raft/rafthttp"
+)
+
+// Member is one running member. Its methods may be called from any goroutine.
+type Member struct {
+	cfg       Config
+	log       *slog.Logger
+	clusterID uint64
+	identity  identity
+
+	storage   *storage.Store
+	node      *raftnode.Node
+	transport *rafthttp.Transport
+	peers     *peerClient
+
+	clientListener, peerListener net.Listener
+	clientServer, peerServer     *http.Server
+	// serving ends when requests in progress are to be cut short.
+	serving  context.Context
+	cutShort context.CancelCauseFunc
+	servers  sync.WaitGroup
+	failed   chan error // gets the failure of a server
+
+	// watching ends the search for a removal.
+	watching context.CancelFunc
+	watcher  sync.WaitGroup
+
+	stopOnce sync.Once
+	asked    chan struct{} // closed when the member is asked to stop
+	handover bool          // read after asked is closed
+	done     chan struct{}
+	err      error
+}
+
+// Start starts a member on its data directory: a member of a new cluster, one
+// that joins, or one that goes on. An error leaves nothing running; it matches
+// ErrUsage where something else is to be asked for, raftnode.ErrRemoved for the
+// data of a removed member, storage.ErrCorrupt for damaged ones.
+func Start(cfg Config) (_ *Member, err error) {
+	m := &Member{
+		failed: make(chan error, 2),
+		asked:  make(chan struct{}),
+		done:   make(chan struct{}),
+	}
+	m.clientListener, m.peerListener = cfg.ClientListener, cfg.PeerListener
+	m.serving, m.cutShort = context.WithCancelCause(context.Background())
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.release())
+		}
+	}()
+	if m.cfg, err = cfg.withDefaults(); err != nil {
+		return nil, err
+	}
+	m.log = m.cfg.Logger.With("member", m.cfg.ID)
+	m.clusterID = clusterID(m.cfg.ClusterName)
+	tlsConfig, err := m.cfg.TLS.load()
+	if err != nil {
+		return nil, err
+	}
+	m.peers = newPeerClient(tlsConfig, m.clusterID)
+	if m.identity, err = claim(m.cfg.Dir, m.cfg.ID, m.cfg.ClusterName, m.cfg.Join); err != nil {
+		return nil, err
+	}
+	if err := m.listen(tlsConfig); err != nil {
+		return nil, err
+	}
+	if err := m.open(tlsConfig); err != nil {
+		return nil, err
+	}
+	m.serve()
+	ctx, cancel := context.WithCancel(context.Background())
+	m.watching = cancel
+	m.watcher.Go(func() { m.watchForRemoval(ctx) })
+	go m.supervise()
+	return m, nil
+}
+
+func newPeerClient(tlsConfig *tls.Config, clusterID uint64) *peerClient {
+	return &peerClient{
+		clusterID: clusterID,
+		client: &http.Client{Transport: &http.Transport{
+			TLSClientConfig:     tlsConfig,
+			DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 5 * time.Second,
+			MaxIdleConns:        16,
+			IdleConnTimeout:     30 * time.Second,
+		}},
+	}
+}
+
+// listen opens the addresses for peers and clients.
+func (m *Member) listen(tlsConfig *tls.Config) (err error) {
+	if m.peerListener == nil {
+		if m.peerListener, err = net.Listen("tcp", m.cfg.PeerAddr); err != nil {
+			return fmt.Errorf("address for peers: %w", err)
+		}
+	}
+	if tlsConfig != nil {
+		m.peerListener = tls.NewListener(m.peerListener, tlsConfig)
+	}
+	if m.clientListener == nil {
+		if m.clientListener, err = net.Listen("tcp", m.cfg.ClientAddr); err != nil {
+			return fmt.Errorf("address for clients: %w", err)
+		}
+	}
+	return nil
+}
+
+// open opens the data and starts consensus on them.
+func (m *Member) open(tlsConfig *tls.Config) (err error) {
+	m.storage, err = storage.Open(storage.Options{
+		Dir:       filepath.Join(m.cfg.Dir, "db"),
+		ClusterID: m.clusterID,
+		MemberID:  m.cfg.ID,
+		Logger:    m.cfg.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	raftCfg := raftnode.Config{
+		ID:              m.cfg.ID,
+		Log:             m.storage,
+		Machine:         kvstore.New(m.storage),
+		TickInterval:    m.cfg.TickInterval,
+		SnapshotEntries: m.cfg.SnapshotEntries,
+		SnapshotBytes:   m.cfg.SnapshotBytes,
+		RemovalGrace:    m.cfg.RemovalGrace,
+		Logger:          m.cfg.Logger,
+	}
+	if err := m.beginning(&raftCfg); err != nil {
+		return err
+	}
+	if m.node, err = raftnode.New(raftCfg); err != nil {
+		return err
+	}
+	m.transport, err = rafthttp.New(rafthttp.Config{
+		ID:           m.cfg.ID,
+		ClusterID:    m.clusterID,
+		Raft:         m.node,
+		Snapshots:    m.node,
+		AdvertiseURL: m.cfg.self().URL,
+		// A member that lags may be asked for its vote by one that it has not heard of.
+		AdmitPeer: func(uint64, string) bool { return true },
+		TLS:       tlsConfig,
+		Logger:    quieter(m.log),
+	})
+	if err != nil {
+		return err
+	}
+	return m.node.Start(m.transport)
+}
+
+// beginning decides how the member begins: with a new cluster, as one that joins,
+// or from its data.
+func (m *Member) beginning(cfg *raftnode.Config) error {
+	switch {
+	case !m.storage.IsNew():
+		m.log.Info("restarting", "applied", m.storage.Applied())
+	case m.identity.Joined:
+		m.log.Info("joining a cluster", "through", m.cfg.others())
+		cfg.Contacts = m.cfg.others()
+	default:
+		// Nobody may be up yet: only an answer counts.
+		members, err := m.peers.anyMembership(context.Background(), m.cfg.others())
+		if err == nil && !contains(members, m.cfg.ID) {
+			return usagef("cluster %q exists and member %d is not in it: add it with POST /members/%d, with %s as the body, then start it with --join",
+				m.cfg.ClusterName, m.cfg.ID, m.cfg.ID, m.cfg.self().URL)
+		}
+		m.log.Info("starting as a member of a new cluster", "members", len(m.cfg.Cluster))
+		cfg.Bootstrap = m.cfg.Cluster
+	}
+	return nil
+}
+
+func contains(members []raftnode.Member, id uint64) bool {
+	for _, member := range members {
+		if member.ID == id {
+			return true
+		}
+	}
+	return false
+}
+
+// serve begins to serve clients and peers.
+func (m *Member) serve() {
+	base := func(net.Listener) context.Context { return m.serving }
+	clients := httpapi.New(&store{Node: m.node, id: m.cfg.ID, peers: m.peers},
+		httpapi.Options{Timeout: m.cfg.RequestTimeout, Logger: m.log})
+	m.clientServer = httpapi.NewServer(clients)
+	m.clientServer.BaseContext = base
+
+	mux := http.NewServeMux()
+	mux.Handle("/", m.transport.Handler())
+	mux.Handle(peerPrefix+"/", m.peerHandler())
+	m.peerServer = &http.Server{
+		Handler:           mux,
+		BaseContext:       base,
+		ReadHeaderTimeout: 5 * time.Second,
+		// It does not bind connections that the transport has taken over.
+		WriteTimeout:   m.cfg.RequestTimeout + 30*time.Second,
+		IdleTimeout:    time.Minute,
+		MaxHeaderBytes: 16 << 10,
+		ErrorLog:       slog.NewLogLogger(m.log.Handler(), slog.LevelDebug),
+	}
+	m.serveOn(m.clientServer, m.clientListener)
+	m.serveOn(m.peerServer, m.peerListener)
+}
+
+func (m *Member) serveOn(server *http.Server, listener net.Listener) {
+	m.servers.Go(func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			m.failed <- fmt.Errorf("server at %s: %w", listener.Addr(), err)
+		}
+	})
+}
+
+// ClientAddr returns the address at which clients are served.
+func (m *Member) ClientAddr() string { return m.clientListener.Addr().String() }
+
+// ID returns the member's id.
+func (m *Member) ID() uint64 { return m.cfg.ID }
+
+// WaitLeader waits until this member knows a leader and returns its id.
+func (m *Member) WaitLeader(ctx context.Context) (uint64, error) { return m.node.WaitLeader(ctx) }
+
+// Status returns what this member knows of itself.
+func (m *Member) Status() raftnode.Status { return m.node.Status() }
+
+// Done is closed when the member has stopped, for whatever reason.
+func (m *Member) Done() <-chan struct{} { return m.done }
+
+// Err returns why the member stopped: nil if it was asked to, raftnode.ErrRemoved,
+// or what has failed. It is to be called when Done is closed.
+func (m *Member) Err() error { return m.err }

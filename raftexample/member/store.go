@@ -1,0 +1,104 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
+)
+
+// forwardPause is the time between attempts to find the leader, unless another
+// one becomes known before.
+const forwardPause = 50 * time.Millisecond
+
+// courtesyWait is how long an answer may be held back until what the leader did is
+// applied here.
+const courtesyWait = time.Second
+
+// store is the httpapi.Store of clients: the node, and the leader for what only
+// the leader can do.
+type store struct {
+	*raftnode.Node
+	id    uint64
+	peers *peerClient
+}
+
+// SetMember implements httpapi.Store.
+func (s *store) SetMember(ctx context.Context, id uint64, peerURL string, learner bool) error {
+	query := url.Values{}
+	if learner {
+		query.Set("learner", "true")
+	}
+	return s.atLeader(ctx,
+		func() error { return s.Node.SetMember(ctx, id, peerURL, learner) },
+		http.MethodPost, memberPath(id, "", query), peerURL)
+}
+
+// RemoveMember implements httpapi.Store.
+func (s *store) RemoveMember(ctx context.Context, id uint64) error {
+	return s.atLeader(ctx,
+		func() error { return s.Node.RemoveMember(ctx, id) },
+		http.MethodDelete, memberPath(id, "", nil), "")
+}
+
+// TransferLeader implements httpapi.Store.
+func (s *store) TransferLeader(ctx context.Context, id uint64) error {
+	return s.atLeader(ctx,
+		func() error { return s.Node.TransferLeader(ctx, id) },
+		http.MethodPost, memberPath(id, "/leader", nil), "")
+}
+
+// atLeader serves a request here where this member leads, else at the leader; and
+// elsewhere again where that one says that it does not lead.
+func (s *store) atLeader(ctx context.Context, here func() error, method, path, body string) error {
+	for {
+		leader, changed := s.Leader()
+		err := s.attempt(ctx, leader, here, method, path, body)
+		if !errors.Is(err, raft.ErrNotLeader) {
+			return err
+		}
+		timer := time.NewTimer(forwardPause)
+		select {
+		case <-timer.C:
+		case <-changed:
+			timer.Stop()
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("%w: %w", raftnode.ErrNotServed, err)
+		}
+	}
+}
+
+// attempt serves a request at the given leader. An error that matches
+// raft.ErrNotLeader says that the request had no effect and may be made again.
+func (s *store) attempt(ctx context.Context, leader uint64, here func() error, method, path, body string) error {
+	switch leader {
+	case raft.None:
+		return fmt.Errorf("%w, and no leader is known", raft.ErrNotLeader)
+	case s.id:
+		return here()
+	}
+	leaderURL := ""
+	for _, m := range s.Members() {
+		if m.ID == leader {
+			leaderURL = m.URL
+		}
+	}
+	if leaderURL == "" {
+		return fmt.Errorf("%w, and the URL of the leader, %d, is not known", raft.ErrNotLeader, leader)
+	}
+	if err := s.peers.forward(ctx, leaderURL, method, path, body); err != nil {
+		return err
+	}
+	// What was asked for has happened; that it is seen here too is a courtesy, which a
+	// member that was just removed cannot render.
+	ctx, cancel := context.WithTimeout(ctx, courtesyWait)
+	defer cancel()
+	_ = s.Barrier(ctx)
+	return nil
+}
