@@ -12,6 +12,8 @@ const None uint64 = 0
 // NoLimit turns off a limit of Config.
 const NoLimit uint64 = math.MaxUint64
 
+const maxElectionTick = 1 << 30
+
 // Rand is the source of randomness: election timeouts are drawn from it, one per
 // campaign. *math/rand/v2.Rand implements it.
 type Rand interface {
@@ -34,7 +36,7 @@ type Config struct {
 	// it are handed out again.
 	Applied uint64
 
-	// ElectionTick is the number of ticks (> HeartbeatTick) without word from a
+	// ElectionTick is the number of ticks (> HeartbeatTick, at most 2^30) without word from a
 	// leader after which a member campaigns; each draws its own timeout from
 	// [ElectionTick, 2*ElectionTick). Default 10; thesis §3.4.
 	ElectionTick int
@@ -142,8 +144,9 @@ func (c *Config) validate() error {
 		problem = "Storage: it is nil"
 	case c.HeartbeatTick < 1:
 		problem = fmt.Sprintf("HeartbeatTick: %d is less than 1", c.HeartbeatTick)
-	case c.ElectionTick <= c.HeartbeatTick:
-		problem = fmt.Sprintf("ElectionTick: %d is not greater than HeartbeatTick, %d", c.ElectionTick, c.HeartbeatTick)
+	case c.ElectionTick <= c.HeartbeatTick || c.ElectionTick > maxElectionTick:
+		problem = fmt.Sprintf("ElectionTick: %d is not in (HeartbeatTick, %d], HeartbeatTick being %d", c.ElectionTick,
+			maxElectionTick, c.HeartbeatTick)
 	case c.MaxInflightMsgs < 1:
 		problem = fmt.Sprintf("MaxInflightMsgs: %d is less than 1", c.MaxInflightMsgs)
 	case c.MaxInflightBytes < c.MaxSizePerMsg:

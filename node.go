@@ -3,6 +3,7 @@ package raft
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -41,7 +42,7 @@ type Node struct {
 	err error
 
 	reads     nodeReads
-	transfers []transferWaiter
+	transfers []*transferWaiter
 }
 
 // task is one call, handled by the node's goroutine.
@@ -175,6 +176,7 @@ func (n *Node) tick() {
 	if k := n.ticks.Swap(0); k > 0 {
 		n.rn.TickN(int(k))
 		n.reads.retry(n.rn)
+		n.transfers = slices.DeleteFunc(n.transfers, func(w *transferWaiter) bool { return w.gone.Load() })
 	}
 }
 
@@ -351,22 +353,27 @@ func (n *Node) ReadIndex(ctx context.Context) (uint64, error) {
 
 // TransferLeadership hands leadership to target and waits until it leads. It
 // returns an error that matches ErrTransferFailed when it does not come to that.
+// On a follower, which does not learn that the leader gave up, it waits until
+// another member leads or ctx ends.
 func (n *Node) TransferLeadership(ctx context.Context, target uint64) error {
-	result := make(chan error, 1)
+	w := &transferWaiter{target: target, result: make(chan error, 1)}
 	err := n.call(ctx, func(rn *RawNode) error {
 		if err := rn.TransferLeader(target); err != nil {
 			return err
 		}
-		n.transfers = append(n.transfers, transferWaiter{target: target, lead: rn.raft.lead, result: result})
+		w.lead = rn.raft.lead
+		n.transfers = append(n.transfers, w)
 		return nil
 	})
 	if err != nil {
+		w.gone.Store(true) // the call may still be handled
 		return err
 	}
 	select {
-	case err := <-result:
+	case err := <-w.result:
 		return err
 	case <-ctx.Done():
+		w.gone.Store(true)
 		return ctx.Err()
 	case <-n.done:
 		return n.stopped()

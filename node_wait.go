@@ -103,6 +103,8 @@ func (nr *nodeReads) settle(states []ReadState) {
 
 // transferWaiter is a call of Node.TransferLeadership.
 type transferWaiter struct {
+	// gone: the caller no longer waits.
+	gone   atomic.Bool
 	target uint64
 	// lead led when the call was made.
 	lead   uint64
@@ -128,7 +130,7 @@ func (n *Node) settleTransfers(ended []TransferResult) {
 	n.transfers = waiting
 }
 
-func (t transferWaiter) outcome(lead uint64, ended []TransferResult) (err error, over bool) {
+func (t *transferWaiter) outcome(lead uint64, ended []TransferResult) (err error, over bool) {
 	if lead == t.target {
 		return nil, true
 	}

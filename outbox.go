@@ -60,13 +60,14 @@ type write struct {
 
 func (o *outbox) begin(hs hardState) { o.handed = hs }
 
-// send lets m go as soon as what it promises is durable.
-func (o *outbox) send(m *raftpb.Message, durable uint64) {
+// send lets m go as soon as what it promises is durable: the log up to durable is,
+// and up to handed it is being written.
+func (o *outbox) send(m *raftpb.Message, durable, handed uint64) {
 	held := heldMessage{Message: m, version: o.version}
 	switch {
 	case o.durable(held, durable):
 		o.ready.add(m)
-	case o.supersedes(m):
+	case o.supersedes(m, handed):
 		o.held[len(o.held)-1] = held
 	default:
 		o.held = append(o.held, held)
@@ -86,14 +87,15 @@ func (o *outbox) durable(m heldMessage, durable uint64) bool {
 	return m.version <= o.durableVersion
 }
 
-// supersedes reports whether m promises all that the message held last does: a
-// later acknowledgement of the same leader's log says it all.
-func (o *outbox) supersedes(m *raftpb.Message) bool {
+// supersedes reports whether m says all that the message held last does, no later:
+// both acknowledge the same leader's log and wait for the same write, the next one.
+func (o *outbox) supersedes(m *raftpb.Message, handed uint64) bool {
 	if len(o.held) == 0 {
 		return false
 	}
 	last := o.held[len(o.held)-1]
-	return isAck(m) && isAck(last.Message) && m.To == last.To && m.Epoch == last.Epoch && m.Index >= last.Index
+	return isAck(m) && isAck(last.Message) && m.To == last.To && m.Epoch == last.Epoch &&
+		m.Index >= last.Index && last.Index > handed
 }
 
 func isAck(m *raftpb.Message) bool { return m.Type == raftpb.MsgAppResp && !m.Reject }

@@ -352,7 +352,7 @@ func (r *raft) newMessage(t raftpb.MessageType, to uint64) *raftpb.Message {
 	return m
 }
 
-func (r *raft) send(m *raftpb.Message) { r.out.send(m, r.log.durable) }
+func (r *raft) send(m *raftpb.Message) { r.out.send(m, r.log.durable, r.log.handed) }
 
 // describe returns the state in one line, for panics.
 func (r *raft) describe() string {
