@@ -43,6 +43,8 @@ const (
 	ReasonUnknownSender Reason = "unknown-sender"
 	// ReasonRemoved: the sender was removed from the cluster (410).
 	ReasonRemoved Reason = "removed"
+	// ReasonStopped: this member's Transport was stopped (503).
+	ReasonStopped Reason = "stopped"
 	// ReasonBusy: an earlier connection of the sender has not ended yet (503).
 	ReasonBusy Reason = "busy"
 
@@ -87,3 +89,18 @@ func (e *RefusedError) Error() string {
 
 // Is matches ErrRefused.
 func (e *RefusedError) Is(target error) bool { return target == ErrRefused }
+
+// lasting tells whether the reason stands until someone changes a configuration.
+func (e *RefusedError) lasting() bool {
+	switch e.Reason {
+	case ReasonVersion, ReasonWrongCluster, ReasonWrongReceiver, ReasonUnverified, ReasonRemoved:
+		return true
+	default:
+		return false
+	}
+}
+
+// refusal is a refusal by this member. By is set where it is handed out.
+func refusal(reason Reason, format string, args ...any) *RefusedError {
+	return &RefusedError{Reason: reason, Message: fmt.Sprintf(format, args...)}
+}
