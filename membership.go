@@ -75,6 +75,10 @@ func (r *raft) confChangedAsLeader() {
 	}
 	// A smaller quorum may have what the larger one lacked.
 	r.maybeCommit()
+	// The promises behind the lease may be of members that no longer count: it
+	// begins anew with the next round.
+	r.reads.leased = false
+	r.reads.sent = nil
 	r.answerReads()
 }
 

@@ -27,9 +27,10 @@ type reads struct {
 	// that a quorum has answered.
 	round, confirmed uint64
 	// sent tells when the rounds not yet confirmed began, where leases need it;
-	// leaseStart when the last confirmed one did.
+	// leaseStart when the last confirmed one did, if leased.
 	sent       []roundStart
 	leaseStart uint64
+	leased     bool
 
 	// asked are reads that wait for the leader's answer, oldest first.
 	asked []askedReads
@@ -154,7 +155,7 @@ func (r *raft) answerReads() {
 	rd.confirmed = max(rd.confirmed, min(r.leader.table.AckedRound(), rd.round))
 	for len(rd.sent) > 0 && rd.sent[0].round <= rd.confirmed {
 		// The lease runs from when the round was sent, not from when it was answered.
-		rd.leaseStart = rd.sent[0].tick
+		rd.leaseStart, rd.leased = rd.sent[0].tick, true
 		rd.sent = rd.sent[1:]
 	}
 	for len(rd.rounds) > 0 && rd.rounds[0].round <= rd.confirmed {
@@ -182,7 +183,7 @@ func (r *raft) answer(batch readRound) {
 // when it was sent. A member that was told to campaign asks for votes in spite of
 // that promise.
 func (r *raft) leaseHolds() bool {
-	if !r.cfg.LeaseReads || r.reads.confirmed == 0 || r.transfer.target != None || r.transfer.told {
+	if !r.reads.leased || r.transfer.target != None || r.transfer.told {
 		return false
 	}
 	end := r.reads.leaseStart + uint64(r.cfg.ElectionTick-r.cfg.LeaseDriftTicks)
@@ -191,7 +192,7 @@ func (r *raft) leaseHolds() bool {
 
 // endRounds forgets the rounds of a term that ends.
 func (rd *reads) endRounds() {
-	rd.round, rd.confirmed, rd.leaseStart = 0, 0, 0
+	rd.round, rd.confirmed, rd.leased = 0, 0, false
 	rd.sent = nil
 }
 
