@@ -48,10 +48,9 @@ func (f *failure) get() error {
 // guard runs fn, which writes to the database, and returns when it ends or the
 // store fails, whichever comes first; an error of fn is a failure of the store.
 //
-// fn runs on a goroutine of its own because Pebble ends a write that went wrong
-// in ways which no caller can handle: it panics, it calls Logger.Fatalf, or it
-// waits for a background job that will never succeed. What fn uses must be left
-// alone after a failure.
+// fn runs on a goroutine of its own because a write that goes wrong never returns
+// (see stopHere), and others then wait for its locks, or for a background job that
+// will never end. What fn uses must be left alone after a failure.
 func (f *failure) guard(what string, fn func() error) error {
 	if err := f.get(); err != nil {
 		return err
@@ -78,11 +77,11 @@ func (f *failure) guard(what string, fn func() error) error {
 
 // stopHere ends a goroutine of Pebble that met an error which nobody can handle.
 //
-// It must not return: Pebble would go on as if nothing had happened, retry a
-// failed flush without a pause, and delete files that a failed write of its
-// MANIFEST still needs. It must not end the process either, which may hold other
-// members. So the goroutine stays here for good, with the locks it holds; guard
-// has seen the failure and lets its callers go.
+// It must not return: Pebble would panic where no one can recover, retry a failed
+// flush without a pause, or go on as if nothing had happened and delete files that
+// a failed write of its MANIFEST still needs. It must not end the process either,
+// which may hold other members. So the goroutine stays here for good, with the
+// locks it holds; guard has seen the failure and lets its callers go.
 func (f *failure) stopHere(what string, cause error) {
 	f.set(what, cause)
 	select {}

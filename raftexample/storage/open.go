@@ -13,8 +13,13 @@ import (
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
-// databaseDir is where Pebble's files are.
-const databaseDir = "db"
+const (
+	// databaseDir is where Pebble's files are.
+	databaseDir = "db"
+	// newDatabaseDir is where they are until the first records are written, so that a
+	// crash leaves a whole database or none.
+	newDatabaseDir = "db.new"
+)
 
 // Open opens the directory of a member, or creates it. It returns ErrOptions,
 // ErrLocked, ErrWrongStore, ErrCorrupt, or the error of the file system.
@@ -31,23 +36,29 @@ func Open(opts Options) (*Store, error) {
 	return s, nil
 }
 
-func (s *Store) open() (err error) {
-	if err := createDirectories(s.opts.FS, s.opts.path(databaseDir)); err != nil {
+func (s *Store) open() error {
+	if err := createDirectories(s.opts.FS, s.opts.Dir); err != nil {
 		return err
 	}
-	s.lock, err = pebble.LockDirectory(s.opts.path(databaseDir), s.opts.FS)
+	var err error
+	s.lock, err = pebble.LockDirectory(s.opts.Dir, s.opts.FS)
 	if err != nil {
 		return lockError(err)
 	}
-	number, err := s.openFiles()
+	s.opts, s.watch = s.opts.watched()
+	number, err := s.prepare()
 	if err == nil {
-		err = s.recover(number)
+		err = s.openDatabase(databaseDir)
+	}
+	if err == nil {
+		err = s.failure.run("recover", func() error { return s.recover(number) })
 	}
 	if err == nil {
 		return nil
 	}
-	if undoErr := s.undoOpen(); undoErr != nil {
-		return errors.Join(err, undoErr)
+	// After a failure the database stays as it is: see Close.
+	if s.failure.get() == nil {
+		err = errors.Join(err, s.release())
 	}
 	return cause(err)
 }
@@ -59,22 +70,6 @@ func cause(err error) error {
 		return failed.cause
 	}
 	return err
-}
-
-// undoOpen gives back what was opened so far. After a failure the database stays
-// as it is: see Close.
-func (s *Store) undoOpen() error {
-	if s.db != nil {
-		if s.failure.get() != nil {
-			return nil
-		}
-		return s.release()
-	}
-	var err error
-	if s.mark != nil {
-		err = s.mark.close()
-	}
-	return errors.Join(err, s.lock.Close())
 }
 
 // createDirectories creates path and what leads to it, and syncs each parent of a
@@ -92,7 +87,11 @@ func createDirectories(f vfs.FS, path string) error {
 	if err := f.MkdirAll(path, 0o755); err != nil {
 		return err
 	}
-	d, err := f.OpenDir(parent)
+	return syncDirectory(f, parent)
+}
+
+func syncDirectory(f vfs.FS, path string) error {
+	d, err := f.OpenDir(path)
 	if err != nil {
 		return err
 	}
@@ -109,8 +108,9 @@ func lockError(err error) error {
 	return fmt.Errorf("%w: %w", ErrLocked, err)
 }
 
-// openFiles opens the watermark, whose number it returns, and the database.
-func (s *Store) openFiles() (number uint64, err error) {
+// prepare makes sure that there is a database, and returns the number of the
+// watermark.
+func (s *Store) prepare() (number uint64, err error) {
 	s.mark, number, err = openWatermark(s.opts)
 	if err != nil {
 		return 0, err
@@ -122,89 +122,102 @@ func (s *Store) openFiles() (number uint64, err error) {
 	if err := s.opts.FS.MkdirAll(incoming, 0o755); err != nil {
 		return 0, err
 	}
-	exists, err := s.peek()
-	if err != nil {
-		return 0, err
+	_, err = s.opts.FS.Stat(s.opts.path(databaseDir))
+	if !oserror.IsNotExist(err) {
+		return number, err
 	}
-	if number > 0 && !exists {
-		// Pebble would create a new database, and delete what it finds.
-		return 0, corrupt(s.opts.path(databaseDir), "there is no database, but this member has saved something", nil)
+	if number > 0 {
+		return 0, corrupt(s.opts.path(databaseDir), "it does not exist, but this member has saved something", nil)
 	}
-	return number, s.openDatabase(exists)
+	return 0, s.create()
 }
 
-// peek reports whether there is a database.
-func (s *Store) peek() (exists bool, err error) {
-	err = s.failure.run("open", func() error {
-		desc, err := pebble.Peek(s.opts.path(databaseDir), s.opts.FS)
+// create writes the first records, and moves the new database to its place.
+func (s *Store) create() error {
+	if err := s.opts.FS.RemoveAll(s.opts.path(newDatabaseDir)); err != nil {
+		return err
+	}
+	if err := s.openDatabase(newDatabaseDir); err != nil {
+		return err
+	}
+	err := s.failure.guard("create", func() error {
+		b := s.db.NewBatch()
+		err := errors.Join(
+			putNumbers(b, keyIdentity, formatVersion, s.opts.ClusterID, s.opts.MemberID),
+			putNumbers(b, keySequence, 0),
+			putNumbers(b, keyLogStart, 0, 0),
+			putApplied(b, applied{gen: 1}),
+		)
 		if err != nil {
 			return err
 		}
-		exists = desc.Exists
-		return nil
+		return errors.Join(b.Commit(pebble.Sync), b.Close(), s.db.Close())
 	})
-	return exists, s.openError(err, true)
+	if err != nil {
+		return err
+	}
+	s.db = nil
+	s.cache.Unref()
+	s.cache = nil
+	if err := s.opts.FS.Rename(s.opts.path(newDatabaseDir), s.opts.path(databaseDir)); err != nil {
+		return err
+	}
+	return syncDirectory(s.opts.FS, s.opts.Dir)
 }
 
-func (s *Store) openDatabase(exists bool) error {
+// openDatabase opens Pebble in one of the two directories; only the new one may
+// not exist yet.
+func (s *Store) openDatabase(dir string) error {
 	s.cache = pebble.NewCache(s.opts.CacheBytes)
-	s.dbOpts = s.opts.pebble(s.failure, s.cache, s.lock)
-	s.dbOpts.EnsureDefaults()
+	s.dbOpts = s.opts.pebble(s.failure, s.cache)
+	s.dbOpts.ErrorIfNotExists = dir != newDatabaseDir
 	var db *pebble.DB
 	err := s.failure.guard("open", func() (err error) {
-		db, err = pebble.Open(s.opts.path(databaseDir), s.dbOpts)
+		db, err = pebble.Open(s.opts.path(dir), s.dbOpts)
 		return err
 	})
-	if err != nil {
-		return s.openError(cause(err), exists)
+	if err == nil {
+		s.db = db
+		return nil
 	}
-	s.db = db
-	return nil
-}
-
-// openError tells damage from what the file system reports.
-func (s *Store) openError(err error, exists bool) error {
-	if err == nil || errors.Is(err, ErrCorrupt) {
-		return err
-	}
+	// What the file system reports is not damage, unless a file is missing.
+	err = cause(err)
 	var path *fs.PathError
-	fromFileSystem := errors.As(err, &path) && !oserror.IsNotExist(err)
-	if !exists || fromFileSystem {
+	if dir == newDatabaseDir || errors.Is(err, ErrCorrupt) || errors.As(err, &path) && !oserror.IsNotExist(err) {
 		return err
 	}
-	return corrupt(s.opts.path(databaseDir), "Pebble cannot open the database", err)
+	return corrupt(s.opts.path(dir), "Pebble cannot open the database", err)
 }
 
-// recover loads and checks everything, or writes the first records of a new
-// store.
+// recover loads and checks everything.
 func (s *Store) recover(number uint64) error {
-	return s.failure.run("recover", func() error {
-		created, err := s.checkIdentity()
-		if err != nil {
-			return err
-		}
-		if created {
-			return s.create()
-		}
-		if err := s.load(number); err != nil {
-			return err
-		}
-		return s.dropOrphans()
-	})
+	if err := s.loadIdentity(); err != nil {
+		return err
+	}
+	if err := s.loadSequence(number); err != nil {
+		return err
+	}
+	if err := s.loadState(); err != nil {
+		return err
+	}
+	if err := s.loadLog(); err != nil {
+		return err
+	}
+	w := s.begin()
+	if err := errors.Join(w.contradiction(), w.batch.Close()); err != nil {
+		return corrupt(s.opts.Dir, err.Error(), nil)
+	}
+	return s.dropOrphans()
 }
 
-// checkIdentity reports whether the database is new.
-func (s *Store) checkIdentity() (created bool, err error) {
+func (s *Store) loadIdentity() error {
+	var version, cluster, member uint64
 	record, err := s.get(s.db, keyIdentity)
-	if errors.Is(err, ErrNotFound) {
-		return s.checkEmpty()
+	if err == nil {
+		err = openNumbers(keyIdentity, record, &version, &cluster, &member)
 	}
 	if err != nil {
-		return false, err
-	}
-	var version, cluster, member uint64
-	if err := openNumbers(keyIdentity, record, &version, &cluster, &member); err != nil {
-		return false, s.damaged("identity", err)
+		return s.damaged("identity", err)
 	}
 	for _, f := range []struct {
 		name           string
@@ -215,52 +228,17 @@ func (s *Store) checkIdentity() (created bool, err error) {
 		{"member id", member, s.opts.MemberID},
 	} {
 		if f.stored != f.wanted {
-			return false, &WrongStoreError{Dir: s.opts.Dir, Field: f.name, Stored: f.stored, Wanted: f.wanted}
+			return &WrongStoreError{Dir: s.opts.Dir, Field: f.name, Stored: f.stored, Wanted: f.wanted}
 		}
 	}
-	return false, nil
+	return nil
 }
 
 func (s *Store) damaged(record string, err error) error {
 	return corrupt(s.opts.Dir, "the record of the "+record+" is damaged or missing", cause(err))
 }
 
-// checkEmpty makes sure that a database without an identity has nothing at all.
-func (s *Store) checkEmpty() (bool, error) {
-	iter, err := s.db.NewIter(nil)
-	if err != nil {
-		return false, err
-	}
-	found := iter.First()
-	if err := errors.Join(iter.Error(), iter.Close()); err != nil {
-		return false, err
-	}
-	if found {
-		return false, s.damaged("identity", nil)
-	}
-	return true, nil
-}
-
-func (s *Store) create() error {
-	s.index.reset(0, 0)
-	s.applied = applied{gen: 1}
-	s.staging.nextGen = 2
-	w := s.begin()
-	w.sync = true
-	if err := putNumbers(w.batch, keyIdentity, formatVersion, s.opts.ClusterID, s.opts.MemberID); err != nil {
-		return err
-	}
-	if err := putNumbers(w.batch, keyLogStart, 0, 0); err != nil {
-		return err
-	}
-	if err := putApplied(w.batch, s.applied); err != nil {
-		return err
-	}
-	return s.commit(w)
-}
-
-// load reads and checks what is stored.
-func (s *Store) load(number uint64) error {
+func (s *Store) loadSequence(number uint64) error {
 	record, err := s.get(s.db, keySequence)
 	if err == nil {
 		err = openNumbers(keySequence, record, &s.sequence)
@@ -271,15 +249,6 @@ func (s *Store) load(number uint64) error {
 	if s.sequence < number {
 		return corrupt(s.opts.Dir, fmt.Sprintf("the database ends with write %d, but write %d was acknowledged: "+
 			"its log is damaged, or an old backup was restored", s.sequence, number), nil)
-	}
-	if err := s.loadState(); err != nil {
-		return err
-	}
-	if err := s.loadLog(); err != nil {
-		return err
-	}
-	if err := s.begin().contradiction(); err != nil {
-		return corrupt(s.opts.Dir, err.Error(), nil)
 	}
 	return nil
 }

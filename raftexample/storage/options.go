@@ -2,7 +2,9 @@ package storage
 
 import (
 	"fmt"
+	"io"
 	"log/slog"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -76,23 +78,34 @@ func (o Options) path(elem ...string) string {
 	return o.FS.PathJoin(append([]string{o.Dir}, elem...)...)
 }
 
-func (o Options) pebble(f *failure, cache *pebble.Cache, lock *pebble.Lock) *pebble.Options {
+// slowDisk is how long a write may take before it is logged.
+const slowDisk = 5 * time.Second
+
+// watched returns o with a file system that reports what takes long.
+func (o Options) watched() (Options, io.Closer) {
+	fs, closer := vfs.WithDiskHealthChecks(o.FS, slowDisk, nil, func(info vfs.DiskSlowInfo) {
+		o.Logger.Warn("slow disk", "path", info.Path, "operation", info.OpType.String(), "duration", info.Duration)
+	})
+	o.FS = fs
+	return o, closer
+}
+
+func (o Options) pebble(f *failure, cache *pebble.Cache) *pebble.Options {
 	listener := &pebble.EventListener{
 		BackgroundError: func(err error) { f.stopHere("background job of the database", err) },
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			f.set("read", corrupt(info.Path, "Pebble found a damaged file", info.Details))
 		},
-		DiskSlow: func(info pebble.DiskSlowInfo) {
-			o.Logger.Warn("slow disk", "path", info.Path, "operation", info.OpType.String(), "duration", info.Duration)
-		},
 	}
-	return &pebble.Options{
-		FS:                 o.FS,
-		Lock:               lock,
+	options := &pebble.Options{
+		FS:                 &stopFS{o.FS, f},
 		Cache:              cache,
 		Logger:             &pebbleLogger{log: o.Logger, failure: f},
 		EventListener:      listener,
 		MemTableSize:       uint64(o.MemTableBytes),
 		FormatMajorVersion: pebble.FormatNewest,
 	}
+	// The tables of staged snapshots are written with the same options.
+	options.EnsureDefaults()
+	return options
 }

@@ -2,6 +2,8 @@ package storage
 
 import (
 	"context"
+	"errors"
+	"io"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -21,6 +23,7 @@ type Store struct {
 	cache   *pebble.Cache
 	lock    *pebble.Lock
 	mark    *watermark
+	watch   io.Closer
 
 	// Locks are taken in the order in which they stand here.
 
@@ -180,16 +183,20 @@ func (s *Store) Close() error {
 
 // release closes what Open has opened.
 func (s *Store) release() error {
-	err := s.failure.guard("close", s.db.Close)
-	if err != nil {
-		return err
+	if s.db != nil {
+		if err := s.failure.guard("close", s.db.Close); err != nil {
+			return err
+		}
 	}
-	s.cache.Unref()
-	if err := s.mark.close(); err != nil {
-		return s.failure.set("close watermark", err)
+	if s.cache != nil {
+		s.cache.Unref()
 	}
-	if err := s.lock.Close(); err != nil {
-		return s.failure.set("unlock", err)
+	var err error
+	if s.mark != nil {
+		err = s.mark.close()
+	}
+	if err = errors.Join(err, s.watch.Close(), s.lock.Close()); err != nil {
+		return s.failure.set("close", err)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"hash/crc32"
 	"io"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -28,18 +27,13 @@ const (
 // where it says nothing.
 func openWatermark(o Options) (*watermark, uint64, error) {
 	path := o.path(watermarkFile)
-	var number uint64
 	f, err := o.FS.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
-	if oserror.IsNotExist(err) {
-		f, err = o.FS.Create(path, vfs.WriteCategoryUnspecified)
-	} else if err == nil {
-		number, err = readSlots(f)
-	}
 	if err != nil {
-		if f != nil {
-			err = errors.Join(err, f.Close())
-		}
-		return nil, 0, fmt.Errorf("storage: watermark %s: %w", path, err)
+		return nil, 0, err
+	}
+	number, err := readSlots(f)
+	if err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("read %s: %w", path, err), f.Close())
 	}
 	return &watermark{file: f}, number, nil
 }

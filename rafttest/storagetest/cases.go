@@ -218,9 +218,10 @@ func testGap(t tester, s Store) {
 func testHardState(t tester, s Store) {
 	saveLog(t, s, run(1, 1, 1, 1), 0)
 	states := []*raftpb.HardState{
-		{Term: 1, Vote: 3, Commit: 1, Incarnation: 1},
-		{Term: 1, Vote: 3, Commit: 2, Incarnation: 2},
+		{Term: 1, Vote: 1, Commit: 1, Incarnation: 1},
+		{Term: 1, Vote: 1, Commit: 2, Incarnation: 2},
 		{Term: 5, Commit: 2, Incarnation: 2},
+		{Term: 5, Vote: 3, Commit: 2, Incarnation: 2},
 		{Term: math.MaxUint64, Vote: math.MaxUint64, Commit: 3, Incarnation: math.MaxUint64},
 	}
 	for _, want := range states {

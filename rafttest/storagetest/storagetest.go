@@ -10,9 +10,9 @@
 //	}
 //
 // Run only writes what raft would: entries follow on the log or replace what is
-// not committed, terms never fall, the hard state has the term of the last entry
-// at least, a commit index within the log, and the index of the snapshot at least.
-// A store may refuse anything else.
+// not committed, terms never fall, there is one vote in a term, and the hard state
+// has at least the term of the last entry, and a commit index within the log that
+// is at least that of the snapshot. A store may refuse anything else.
 package storagetest
 
 import (
