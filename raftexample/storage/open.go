@@ -173,6 +173,11 @@ func (s *Store) openDatabase(dir string) error {
 	s.dbOpts.ErrorIfNotExists = dir != newDatabaseDir
 	var db *pebble.DB
 	err := s.failure.guard("open", func() (err error) {
+		if dir != newDatabaseDir {
+			if err := checkManifest(s.opts.FS, s.opts.path(dir)); err != nil {
+				return err
+			}
+		}
 		db, err = pebble.Open(s.opts.path(dir), s.dbOpts)
 		return err
 	})

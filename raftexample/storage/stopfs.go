@@ -37,7 +37,18 @@ func (s *stopFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, 
 	}
 	f, err := s.FS.Create(name, category)
 	s.failure.check("create", name, err)
+	if sumPath, ok := isManifest(s, name); ok {
+		f = newManifestFile(f, s.FS, sumPath)
+	}
 	return &stopFile{f, name, s.failure}, nil
+}
+
+func (s *stopFS) Remove(name string) error {
+	err := s.FS.Remove(name)
+	if sumPath, ok := isManifest(s, name); ok && err == nil {
+		err = s.FS.Remove(sumPath)
+	}
+	return err
 }
 
 func (s *stopFS) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
