@@ -34,12 +34,12 @@ func (r *raft) logIndexesAscend() (string, bool) {
 }
 
 func (r *raft) tailIsContiguous() (string, bool) {
-	const rule = "the tail is contiguous, its terms never fall, its size is the sum, its terms are known"
+	const rule = "the tail is contiguous, its terms never fall and are known, its size is the sum"
 	l := r.log
 	var bytes uint64
 	for i, e := range l.entries {
 		term, known := l.terms.at(e.GetIndex())
-		if e.GetIndex() != l.offset+uint64(i) || !known || term != e.GetTerm() || e.GetTerm() > r.term {
+		if e.GetIndex() != l.offset+uint64(i) || (known && term != e.GetTerm()) || e.GetTerm() > r.term {
 			return rule, false
 		}
 		bytes += uint64(raftpb.EntrySize(e))

@@ -122,8 +122,14 @@ func (l *raftLog) refreshFirst() error {
 // term returns the term of entry i: ErrCompacted before what is kept,
 // ErrUnavailable beyond the last.
 func (l *raftLog) term(i uint64) (uint64, error) {
-	if i > l.last() {
+	switch {
+	case i > l.last():
 		return 0, ErrUnavailable
+	case i >= l.offset:
+		// What the storage holds there may be of another term, until it is replaced.
+		return l.entries[i-l.offset].GetTerm(), nil
+	case l.snapshot != nil && i == l.snapshot.GetMetadata().GetIndex():
+		return l.snapshot.GetMetadata().GetTerm(), nil
 	}
 	if t, known := l.terms.at(i); known {
 		return t, nil

@@ -19,6 +19,8 @@ type unstable struct {
 	offset  uint64
 	// bytes is the size of entries.
 	bytes uint64
+	// dead counts entries that were released, and may still be in the array.
+	dead int
 	// handed is the index up to which entries were handed out to be written.
 	handed uint64
 	// durable is the index up to which the log, as it is now, is known to be
@@ -27,7 +29,7 @@ type unstable struct {
 }
 
 const (
-	// smallTail is the length of an array of entries that is kept when it is empty.
+	// smallTail is how many released entries may stay reachable.
 	smallTail = 16
 	// maxTailBytes is how much of the tail may be durable and still in memory.
 	maxTailBytes = 8 << 20
@@ -91,10 +93,12 @@ func (u *unstable) release(index uint64) {
 	if index < u.offset {
 		return
 	}
-	n := index - u.offset + 1
+	n := int(index - u.offset + 1)
 	u.bytes -= uint64(raftpb.EntriesSize(u.entries[:n]))
 	u.entries, u.offset = u.entries[n:], index+1
-	if len(u.entries) == 0 && cap(u.entries) > smallTail {
-		u.entries = nil
+	u.dead += n
+	if u.dead > max(smallTail, len(u.entries)) {
+		// The array is mostly of entries that are gone: let go of it.
+		u.entries, u.dead = append([]*raftpb.Entry(nil), u.entries...), 0
 	}
 }
