@@ -148,8 +148,8 @@ func (n *Node) updatePeers() error {
 // trim counts what was applied, and has the log compacted when it is due.
 func (n *Node) trim(entries []*raftpb.Entry, trim *trimmer) {
 	for _, e := range entries {
-		if cut := trim.add(e.Index, uint64(len(e.Data))); cut > 0 {
-			n.compact(cut)
+		if c, due := trim.add(e.Index, uint64(len(e.Data))); due {
+			n.compact(c)
 		}
 	}
 }

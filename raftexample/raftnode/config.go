@@ -77,9 +77,9 @@ type Config struct {
 	// timeout ten to twenty. Default 100 ms.
 	TickInterval time.Duration
 	// SnapshotEntries and SnapshotBytes are how much of the applied log makes a
-	// stretch. The last whole stretch and the one begun are kept; a member that
-	// needs earlier entries gets a snapshot. Default 100,000 entries and 64 MiB,
-	// whichever comes first.
+	// stretch. The last whole stretch and the one begun are kept, on the leader up to
+	// eight while members that it hears from catch up; whoever needs earlier entries
+	// gets a snapshot. Default 100,000 entries and 64 MiB, whichever comes first.
 	SnapshotEntries, SnapshotBytes uint64
 	// RemovalGrace is for how long a removed member is still sent to, so that it
 	// learns of its removal. Default 2 s.

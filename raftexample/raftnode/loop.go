@@ -120,24 +120,28 @@ func (n *Node) compactLoop(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case index := <-n.toCompact:
+		case c := <-n.toCompact:
+			index := c.within(n.raft.Status())
+			if index == 0 {
+				continue
+			}
 			err := n.cfg.Log.Compact(index)
 			if err != nil && !errors.Is(err, raft.ErrCompacted) {
-				return fmt.Errorf("compact: %w", err)
+				return n.unlessStopped(ctx, "compact", err)
 			}
 			n.log.Debug("log compacted", "index", index)
 		}
 	}
 }
 
-// compact asks for the log up to index to be dropped; an earlier index that still
-// waits is dropped with it. Only one goroutine calls it.
-func (n *Node) compact(index uint64) {
+// compact asks for the log to be cut; an earlier cut that still waits is part of
+// it. Only one goroutine calls it.
+func (n *Node) compact(c cut) {
 	select {
 	case <-n.toCompact:
 	default:
 	}
-	n.toCompact <- index
+	n.toCompact <- c
 }
 
 // unlessStopped names what failed, or returns nil if the end was asked for.

@@ -133,7 +133,7 @@ func TestAFailureStopsTheMember(t *testing.T) {
 	}{
 		{"a failed save is not acknowledged", func(b *bench) { b.log.saveErr = boom; b.raft.ready <- write }, "save: boom", nil},
 		{"a failed apply is not acknowledged", func(b *bench) { b.machine.applyErr = boom; b.raft.ready <- write }, "apply: boom", []string{"save", "ack append"}},
-		{"a failed compaction", func(b *bench) { b.log.saveErr = boom; b.compact(1) }, "compact: boom", nil},
+		{"a failed compaction", func(b *bench) { b.log.saveErr = boom; b.compact(cut{soft: 1}) }, "compact: boom", nil},
 		{"a storage that fails by itself", func(b *bench) { b.log.failure = boom; close(b.log.failed) }, "storage: boom", nil},
 		{"consensus that ends by itself", func(b *bench) { b.raft.err = boom; b.raft.Stop() }, "consensus: boom", nil},
 	}
@@ -292,9 +292,9 @@ func TestALogLeftByAnEarlierLifeIsMeasured(t *testing.T) {
 	require.NoError(t, err)
 	trim, err := n.measureLog()
 	require.NoError(t, err)
-	require.EqualValues(t, 10, <-n.toCompact)
+	require.Equal(t, cut{soft: 10}, <-n.toCompact)
 	require.EqualValues(t, 4, trim.entries)
-	require.EqualValues(t, 20, trim.end)
+	require.Equal(t, []uint64{10, 20}, trim.ends)
 }
 
 func TestABodyThatIsNotNeededIsReadToItsEnd(t *testing.T) {

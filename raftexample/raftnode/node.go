@@ -52,8 +52,8 @@ type Node struct {
 
 	toSave  *queue[raft.Ready]
 	toApply *queue[applyItem]
-	// toCompact holds the last index up to which the log may be dropped.
-	toCompact chan uint64
+	// toCompact holds the last cut of the log that is due.
+	toCompact chan cut
 
 	// started is closed when raft, transport and peers are set.
 	started chan struct{}
@@ -78,7 +78,7 @@ func New(cfg Config) (*Node, error) {
 		leader:    newLeaderWatch(),
 		toSave:    newQueue[raft.Ready](),
 		toApply:   newQueue[applyItem](),
-		toCompact: make(chan uint64, 1),
+		toCompact: make(chan cut, 1),
 		started:   make(chan struct{}),
 		done:      make(chan struct{}),
 	}

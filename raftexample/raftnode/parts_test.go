@@ -170,7 +170,7 @@ func TestAWaiterIsWokenByItsOwnEntryOnly(t *testing.T) {
 	require.Empty(t, ca, "a request that went away is not woken")
 }
 
-func TestTheLogIsDroppedByStretches(t *testing.T) {
+func TestTheLogIsCutByStretches(t *testing.T) {
 	type step struct{ index, size, want uint64 }
 	tests := []struct {
 		name               string
@@ -186,19 +186,58 @@ func TestTheLogIsDroppedByStretches(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			trim := &trimmer{maxEntries: tt.maxEntries, maxBytes: tt.maxLen}
 			for _, s := range tt.steps {
-				require.Equal(t, s.want, trim.add(s.index, s.size), "index %d", s.index)
+				c, due := trim.add(s.index, s.size)
+				require.Equal(t, cut{soft: s.want}, c, "index %d", s.index)
+				require.Equal(t, s.want > 0, due, "index %d", s.index)
 			}
 		})
 	}
 	t.Run("after a snapshot nothing before it is named", func(t *testing.T) {
 		trim := &trimmer{maxEntries: 2, maxBytes: 1 << 30}
-		trim.add(1, 0)
-		trim.add(2, 0)
-		trim.add(3, 0)
+		for index := range uint64(5) {
+			trim.add(index+1, 0)
+		}
 		trim.reset(100)
-		require.Zero(t, trim.add(101, 0))
-		require.EqualValues(t, 100, trim.add(102, 0))
+		_, due := trim.add(101, 0)
+		require.False(t, due)
+		c, due := trim.add(102, 0)
+		require.True(t, due)
+		require.Equal(t, cut{soft: 100}, c)
 	})
+	t.Run("a bounded number of stretches is kept for anyone", func(t *testing.T) {
+		trim := &trimmer{maxEntries: 1, maxBytes: 1 << 30}
+		for index := uint64(1); index <= 100; index++ {
+			c, _ := trim.add(index, 0)
+			require.Equal(t, index-1, c.soft)
+			require.Equal(t, max(index, keptStretches)-keptStretches, c.hard)
+			require.LessOrEqual(t, len(trim.ends), keptStretches)
+		}
+	})
+}
+
+func TestTheLogIsKeptForMembersThatCatchUp(t *testing.T) {
+	peer := func(match, pending uint64, active bool) raft.PeerStatus {
+		return raft.PeerStatus{ID: 2, Match: match, PendingSnapshot: pending, RecentActive: active}
+	}
+	self := raft.PeerStatus{ID: 1, Match: 0, RecentActive: true}
+	tests := []struct {
+		name string
+		cut  cut
+		peer raft.PeerStatus
+		want uint64
+	}{
+		{"one that is up to date", cut{soft: 50, hard: 10}, peer(60, 0, true), 50},
+		{"one that is behind", cut{soft: 50, hard: 10}, peer(30, 0, true), 30},
+		{"one that is far behind", cut{soft: 50, hard: 10}, peer(5, 0, true), 10},
+		{"one that a snapshot is sent to", cut{soft: 50, hard: 10}, peer(0, 40, true), 40},
+		{"one that is away", cut{soft: 50, hard: 10}, peer(5, 0, false), 50},
+		{"one that has nothing yet", cut{soft: 50}, peer(0, 0, true), 0},
+	}
+	for _, tt := range tests {
+		st := raft.Status{ID: 1, Progress: []raft.PeerStatus{self, tt.peer}}
+		require.Equal(t, tt.want, tt.cut.within(st), tt.name)
+		require.Equal(t, tt.cut.soft, tt.cut.within(raft.Status{ID: 2}), "a follower keeps what everyone keeps")
+	}
 }
 
 func TestTheLeaderWatchTellsEveryChange(t *testing.T) {

@@ -85,7 +85,7 @@ func (n *Node) Status() Status {
 		Leader:     st.Lead,
 		Commit:     st.Commit,
 		Applied:    n.cfg.Machine.Applied(),
-		FirstIndex: st.FirstIndex,
+		FirstIndex: n.firstIndex(st.FirstIndex),
 		LastIndex:  st.LastIndex,
 		Members:    n.Members(),
 	}
@@ -93,6 +93,16 @@ func (n *Node) Status() Status {
 		s.Peers = append(s.Peers, PeerProgress{ID: p.ID, Match: p.Match, State: p.State.String(), Active: p.RecentActive})
 	}
 	return s
+}
+
+// firstIndex asks the storage, since consensus looks only when it needs to know
+// whether the log was compacted.
+func (n *Node) firstIndex(known uint64) uint64 {
+	first, err := n.cfg.Log.FirstIndex()
+	if err != nil {
+		return known
+	}
+	return max(first, known)
 }
 
 // Remove ends this member's work because it learnt in another way than from its

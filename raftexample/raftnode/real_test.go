@@ -1,0 +1,342 @@
+package raftnode_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
+	"github.com/seed-289bd6ac/raft/raftexample/storage"
+)
+
+func TestAWriteIsSeenByEveryReadThatBeginsAfterIt(t *testing.T) {
+	c := newCluster(t, 3, raftnode.Config{}, memFS)
+	c.leader()
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			key := fmt.Sprint("key", worker)
+			for i := range 50 {
+				writer, reader := c.replicas[uint64(1+(worker+i)%3)], c.replicas[uint64(1+(worker+2*i)%3)]
+				if err := writer.Put(c.context(), key, []byte(strconv.Itoa(i))); err != nil {
+					t.Errorf("put: %v", err)
+					return
+				}
+				value, found, err := reader.Get(c.context(), key)
+				if err != nil || !found || string(value) != strconv.Itoa(i) {
+					t.Errorf("get: %q, %v, %v after %d", value, found, err, i)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func TestAMemberAloneServes(t *testing.T) {
+	c := newCluster(t, 1, raftnode.Config{}, memFS)
+	c.put(c.leader(), "a", "1")
+	require.Equal(t, "1", c.get(c.leader(), "a"))
+	require.NoError(t, c.leader().Handover(c.context()), "there is nobody to hand over to")
+	r := c.stop(1)
+	c.start(1, r.fs, nil)
+	require.Equal(t, "1", c.get(c.leader(), "a"))
+}
+
+func TestAMemberWithoutAQuorumSaysSoAndGoesOnAfterwards(t *testing.T) {
+	c := newCluster(t, 3, raftnode.Config{}, memFS)
+	old := c.leader()
+	c.put(old, "a", "1")
+	c.net.isolate(old.id, true)
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, old.Put(ctx, "a", []byte("lost?")), raftnode.ErrUnknownOutcome)
+	_, _, err := old.Get(ctx, "a")
+	require.ErrorIs(t, err, raftnode.ErrNotServed, "it may have been replaced")
+	value, found, err := old.GetStale("a")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Equal(t, "1", string(value))
+
+	var next *replica
+	c.eventually(func() bool {
+		for _, r := range c.replicas {
+			if r != old && r.Status().Role == "leader" {
+				next = r
+			}
+		}
+		return next != nil
+	}, "another leader")
+	c.put(next, "a", "2")
+	c.eventually(func() bool { return old.Status().Role != "leader" }, "a leader without a quorum gives up")
+	c.net.isolate(old.id, false)
+	require.Equal(t, "2", c.get(old, "a"))
+}
+
+func TestLeadershipIsHandedOverBeforeALeaderStops(t *testing.T) {
+	c := newCluster(t, 3, raftnode.Config{}, memFS)
+	old := c.leader()
+	// The others have to be known to be there.
+	c.eventually(func() bool { return old.Handover(c.context()) == nil && old.Status().Role != "leader" }, "a handover")
+	c.stop(old.id)
+	require.NotEqual(t, old.id, c.leader().id)
+	c.put(c.leader(), "a", "1")
+}
+
+func TestMembersComeAndGo(t *testing.T) {
+	c := newCluster(t, 3, raftnode.Config{RemovalGrace: 200 * time.Millisecond}, memFS)
+	c.put(c.leader(), "a", "1")
+
+	c.change(func(r *replica) error { return r.SetMember(c.context(), 4, urlOf(4), true) })
+	fourth := c.start(4, vfs.NewMem(), nil)
+	c.eventually(func() bool { return fourth.IsMember() }, "the learner has the configuration")
+	require.Equal(t, "1", c.get(fourth, "a"), "a learner serves linearizable reads")
+	c.put(fourth, "a", "2")
+
+	c.change(func(r *replica) error { return r.TransferLeader(c.context(), r.id) })
+	require.ErrorIs(t, c.leader().TransferLeader(c.context(), 4), raftnode.ErrConflict, "a learner cannot lead")
+	c.change(func(r *replica) error { return r.SetMember(c.context(), 4, "", false) })
+	c.change(func(r *replica) error { return r.TransferLeader(c.context(), 4) })
+	c.eventually(func() bool { return c.leader().id == 4 }, "the new voter leads")
+	c.put(fourth, "a", "3")
+
+	// A leader that is to go hands over, and then learns that it is removed.
+	c.change(func(r *replica) error { return r.RemoveMember(c.context(), 4) })
+	select {
+	case <-fourth.Done():
+		require.ErrorIs(t, fourth.Err(), raftnode.ErrRemoved)
+	case <-time.After(patience):
+		require.Fail(t, "the removed member has not stopped")
+	}
+	require.Equal(t, "3", c.get(c.replicas[1], "a"))
+	require.Len(t, c.replicas[1].Members(), 3)
+
+	err := c.leader().RemoveMember(c.context(), 4)
+	require.ErrorIs(t, err, raftnode.ErrConflict)
+}
+
+func TestTheLastVoterStays(t *testing.T) {
+	c := newCluster(t, 1, raftnode.Config{}, memFS)
+	err := c.leader().RemoveMember(c.context(), 1)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, raftnode.ErrUnknownOutcome, "it is refused, not lost")
+	c.put(c.leader(), "a", "1")
+}
+
+func TestChangesThatFollowEachOtherAreAllMade(t *testing.T) {
+	c := newCluster(t, 3, raftnode.Config{}, memFS)
+	leader := c.leader()
+	var wg sync.WaitGroup
+	for id := uint64(11); id < 19; id++ {
+		wg.Go(func() {
+			if err := leader.SetMember(c.context(), id, urlOf(id), true); err != nil {
+				t.Errorf("learner %d: %v", id, err)
+			}
+		})
+	}
+	wg.Wait()
+	require.Len(t, leader.Members(), 11)
+}
+
+// fill writes n keys.
+func (c *cluster) fill(prefix string, n int) {
+	c.t.Helper()
+	leader := c.leader()
+	var wg sync.WaitGroup
+	for worker := range 8 {
+		wg.Go(func() {
+			for i := worker; i < n; i += 8 {
+				if err := leader.Put(c.context(), fmt.Sprint(prefix, i), []byte(strconv.Itoa(i))); err != nil {
+					c.t.Errorf("put: %v", err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (c *cluster) requireFilled(r *replica, prefix string, n int) {
+	c.t.Helper()
+	require.NoError(c.t, r.Barrier(c.context()))
+	for i := range n {
+		value, found, err := r.GetStale(fmt.Sprint(prefix, i))
+		require.NoError(c.t, err)
+		require.True(c.t, found, "%s%d", prefix, i)
+		require.Equal(c.t, strconv.Itoa(i), string(value))
+	}
+}
+
+func TestASnapshotCatchesUpWhoeverLacksCompactedEntries(t *testing.T) {
+	c := newCluster(t, 3, raftnode.Config{SnapshotEntries: 50}, memFS)
+	c.fill("before", 20)
+	away := c.stop(c.follower().id)
+	// The log is kept for the member until it counts as away.
+	c.eventually(func() bool {
+		c.fill("while", 300)
+		return c.leader().Status().FirstIndex > 100
+	}, "a compacted log")
+
+	back := c.start(away.id, away.fs, nil)
+	c.requireFilled(back, "before", 20)
+	c.requireFilled(back, "while", 300)
+	require.Greater(t, back.Status().FirstIndex, uint64(100), "by snapshot, not by the log")
+
+	c.change(func(r *replica) error { return r.SetMember(c.context(), 4, urlOf(4), false) })
+	fresh := c.start(4, vfs.NewMem(), nil)
+	c.requireFilled(fresh, "while", 300)
+	require.Len(t, fresh.Members(), 4, "a snapshot carries the membership")
+	require.Equal(t, urlOf(1), fresh.Members()[0].URL, "and its addresses")
+
+	// What was installed is there after a restart.
+	c.stop(4)
+	c.fill("after", 10)
+	fresh = c.start(4, fresh.fs, nil)
+	c.requireFilled(fresh, "while", 300)
+	c.requireFilled(fresh, "after", 10)
+}
+
+func TestALargeStateTravelsWhileWritesGoOn(t *testing.T) {
+	c := newCluster(t, 3, raftnode.Config{SnapshotEntries: 20}, memFS)
+	away := c.stop(c.follower().id)
+	leader := c.leader()
+	value := make([]byte, 64<<10)
+	for i := range 40 {
+		require.NoError(t, leader.Put(c.context(), fmt.Sprint("big", i), value))
+	}
+	var stop atomic.Bool
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for i := 0; !stop.Load(); i++ {
+			if err := leader.Put(c.context(), "small", []byte(strconv.Itoa(i))); err != nil {
+				t.Errorf("put: %v", err)
+				return
+			}
+		}
+	})
+	back := c.start(away.id, away.fs, nil)
+	require.NoError(t, back.Barrier(c.context()))
+	stop.Store(true)
+	wg.Wait()
+	got, found, err := back.Get(c.context(), "big39")
+	require.NoError(t, err)
+	require.True(t, found)
+	require.Len(t, got, len(value))
+}
+
+func TestAMemberWhoseDiskFailsStopsAndTheOthersGoOn(t *testing.T) {
+	boom := errors.New("the disk is on fire")
+	var broken [4]atomic.Bool
+	c := newCluster(t, 3, raftnode.Config{}, func(id uint64) vfs.FS {
+		return errorfs.Wrap(vfs.NewMem(), errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if broken[id].Load() && op.Kind == errorfs.OpFileSync || broken[id].Load() && op.Kind == errorfs.OpFileSyncData {
+				return boom
+			}
+			return nil
+		}))
+	})
+	leader := c.leader()
+	c.put(leader, "a", "1")
+	broken[leader.id].Store(true)
+	err := leader.Put(c.context(), "a", []byte("2"))
+	require.Error(t, err)
+	select {
+	case <-leader.Done():
+		require.ErrorIs(t, leader.Err(), storage.ErrFailed)
+		require.ErrorContains(t, leader.Err(), boom.Error())
+	case <-time.After(patience):
+		require.Fail(t, "the member has not stopped")
+	}
+	c.stop(leader.id)
+	next := c.leader()
+	c.put(next, "b", "3")
+	require.Contains(t, []string{"1", "2"}, c.get(next, "a"), "the outcome was said to be unknown")
+}
+
+func TestACrashLosesNothingThatWasAcknowledged(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	c := newCluster(t, 3, raftnode.Config{SnapshotEntries: 40}, func(uint64) vfs.FS { return vfs.NewCrashableMem() })
+	acknowledged := map[string]string{}
+	for round := range 5 {
+		leader := c.leader()
+		var mu sync.Mutex
+		var wg sync.WaitGroup
+		crash := make(chan struct{})
+		for worker := range 4 {
+			wg.Go(func() {
+				for i := 0; ; i++ {
+					select {
+					case <-crash:
+						return
+					default:
+					}
+					key, value := fmt.Sprint("key", worker, "-", i%10), fmt.Sprint(round, "-", i)
+					ctx, cancel := context.WithTimeout(c.t.Context(), time.Second)
+					err := leader.Put(ctx, key, []byte(value))
+					cancel()
+					mu.Lock()
+					if err == nil {
+						acknowledged[key] = value
+					} else {
+						delete(acknowledged, key) // any of its values may be there
+					}
+					enough := len(acknowledged) >= 40
+					mu.Unlock()
+					if enough && i > 20 {
+						return
+					}
+				}
+			})
+		}
+		time.AfterFunc(50*time.Millisecond, func() { close(crash) })
+		<-crash
+		// What was not synced may be lost, in part or whole, on every member at once.
+		disks := map[uint64]vfs.FS{}
+		mu.Lock()
+		sure := map[string]string{}
+		for k, v := range acknowledged {
+			sure[k] = v
+		}
+		for id, r := range c.replicas {
+			disks[id] = r.fs.(*vfs.MemFS).CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+		}
+		mu.Unlock()
+		wg.Wait()
+		for id := range disks {
+			c.stop(id)
+		}
+		for id, fs := range disks {
+			c.start(id, fs, nil)
+		}
+		// Writes that went on after the picture of the disks was taken are void; so a key
+		// holds what was sure, or something that was written later.
+		for key, value := range sure {
+			got := c.get(c.replicas[1], key)
+			require.GreaterOrEqual(t, order(t, got), order(t, value), "key %s in round %d: %s, was %s", key, round, got, value)
+			acknowledged[key] = got
+		}
+		for key := range acknowledged {
+			if _, ok := sure[key]; !ok {
+				delete(acknowledged, key)
+			}
+		}
+	}
+}
+
+// order makes the values of one key comparable: round, then number.
+func order(t *testing.T, value string) int {
+	var round, i int
+	_, err := fmt.Sscanf(value, "%d-%d", &round, &i)
+	require.NoError(t, err)
+	return round*1_000_000 + i
+}
