@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
@@ -37,7 +38,8 @@ type Member struct {
 	serving  context.Context
 	cutShort context.CancelCauseFunc
 	servers  sync.WaitGroup
-	failed   chan error // gets the failure of a server
+	forPeers atomic.Pointer[http.ServeMux] // nil until the member has started
+	failed   chan error                    // gets the failure of a server
 
 	// watching ends the search for a removal.
 	watching context.CancelFunc
@@ -83,6 +85,8 @@ func Start(cfg Config) (_ *Member, err error) {
 	if err := m.listen(tlsConfig); err != nil {
 		return nil, err
 	}
+	// Peers that start too are not kept waiting for an answer.
+	m.servePeers()
 	if err := m.open(tlsConfig); err != nil {
 		return nil, err
 	}
@@ -200,20 +204,17 @@ func contains(members []raftnode.Member, id uint64) bool {
 	return false
 }
 
-// serve begins to serve clients and peers.
-func (m *Member) serve() {
-	base := func(net.Listener) context.Context { return m.serving }
-	clients := httpapi.New(&store{Node: m.node, id: m.cfg.ID, peers: m.peers},
-		httpapi.Options{Timeout: m.cfg.RequestTimeout, Logger: m.log})
-	m.clientServer = httpapi.NewServer(clients)
-	m.clientServer.BaseContext = base
-
-	mux := http.NewServeMux()
-	mux.Handle("/", m.transport.Handler())
-	mux.Handle(peerPrefix+"/", m.peerHandler())
+// servePeers begins to answer at the address for peers: with 503 until serve.
+func (m *Member) servePeers() {
 	m.peerServer = &http.Server{
-		Handler:           mux,
-		BaseContext:       base,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if handler := m.forPeers.Load(); handler != nil {
+				handler.ServeHTTP(w, r)
+				return
+			}
+			http.Error(w, "this member is starting", http.StatusServiceUnavailable)
+		}),
+		BaseContext:       func(net.Listener) context.Context { return m.serving },
 		ReadHeaderTimeout: 5 * time.Second,
 		// It does not bind connections that the transport has taken over.
 		WriteTimeout:   m.cfg.RequestTimeout + 30*time.Second,
@@ -221,8 +222,21 @@ func (m *Member) serve() {
 		MaxHeaderBytes: 16 << 10,
 		ErrorLog:       slog.NewLogLogger(m.log.Handler(), slog.LevelDebug),
 	}
-	m.serveOn(m.clientServer, m.clientListener)
 	m.serveOn(m.peerServer, m.peerListener)
+}
+
+// serve begins to serve peers and clients.
+func (m *Member) serve() {
+	mux := http.NewServeMux()
+	mux.Handle("/", m.transport.Handler())
+	mux.Handle(peerPrefix+"/", m.peerHandler())
+	m.forPeers.Store(mux)
+
+	clients := httpapi.New(&store{Node: m.node, id: m.cfg.ID, peers: m.peers},
+		httpapi.Options{Timeout: m.cfg.RequestTimeout, Logger: m.log})
+	m.clientServer = httpapi.NewServer(clients)
+	m.clientServer.BaseContext = func(net.Listener) context.Context { return m.serving }
+	m.serveOn(m.clientServer, m.clientListener)
 }
 
 func (m *Member) serveOn(server *http.Server, listener net.Listener) {
