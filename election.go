@@ -112,10 +112,15 @@ func (r *raft) tickN(n int) {
 	if r.state == StateLeader {
 		limit = r.cfg.ElectionTick
 	}
+	spared := r.clock.spared == r.clock.now && r.clock.election == limit-1
 	r.clock.now += uint64(late)
-	// Two below: the last of the n ticks, made as usual, does not end it either.
-	r.clock.election = max(r.clock.election, min(r.clock.election+late, limit-2))
 	r.clock.heartbeat += late
+	r.clock.election += late
+	if r.clock.election > limit-2 && !spared {
+		// Two below: the last of the n ticks, made as usual, does not end it either.
+		r.clock.election = limit - 2
+		r.clock.spared = r.clock.now + 1
+	}
 	r.tick()
 }
 
@@ -224,7 +229,7 @@ func (r *raft) hearsLeader() bool {
 	if !r.checkQuorum() {
 		return false
 	}
-	if r.clock.grace && r.clock.now < uint64(r.cfg.ElectionTick) {
+	if r.clock.now < r.clock.promise {
 		return true
 	}
 	return r.lead != None && r.clock.election < r.cfg.ElectionTick

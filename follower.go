@@ -13,6 +13,9 @@ func (r *raft) heardFrom(m *raftpb.Message) error {
 		return malformed(m, fmt.Sprintf("two leaders in one term: %d leads", r.lead))
 	}
 	r.clock.election = 0
+	if r.cfg.LeaseReads {
+		r.clock.promise = r.clock.now + uint64(r.cfg.ElectionTick)
+	}
 	r.leaderEpoch = m.Epoch
 	r.setLeader(m.From)
 	return nil

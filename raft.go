@@ -72,9 +72,12 @@ type clock struct {
 	heartbeat int
 	// timeout is the election timeout, drawn once per campaign.
 	timeout int
-	// grace: this member may have promised a leader, before a restart, not to vote
-	// for an election timeout; it keeps that promise from the start.
-	grace bool
+	// promise is until when, by now, this member votes for nobody: with LeaseReads,
+	// a leader relies on that from the answer to its heartbeat on, whatever term or
+	// leader this member learns of meanwhile. 0: never promised.
+	promise uint64
+	// spared is when, by now, late ticks last stopped short of a timeout.
+	spared uint64
 }
 
 // leadership is what only a leader has. It begins anew with every term.
@@ -134,7 +137,9 @@ func newRaft(cfg *Config) (*raft, error) {
 	}
 	r.drawTimeout()
 	r.reads.retryAt = never
-	r.clock.grace = cfg.LeaseReads && r.term > 0
+	if cfg.LeaseReads && r.term > 0 {
+		r.clock.promise = uint64(cfg.ElectionTick) // as it may have been given before the restart
+	}
 	r.logger.Info("started", "id", r.id, "term", r.term, "commit", log.committed, "applied", log.applied,
 		"last", log.last(), "voters", conf.Voters)
 	return r, nil
@@ -168,12 +173,13 @@ func (r *raft) Step(m *raftpb.Message) error {
 		return err
 	}
 	switch {
+	case isRequest(m): // of whoever leads, in whatever term
 	case m.Term > r.term && raisesTerm(m):
 		if m.Type == raftpb.MsgVote && r.ignoresCampaign(m) {
 			return nil
 		}
 		r.adoptTerm(m)
-	case m.Term < r.term && m.Term != 0:
+	case m.Term < r.term:
 		return r.staleTerm(m)
 	}
 	switch m.Type {
@@ -254,6 +260,16 @@ func stepCandidate(r *raft, m *raftpb.Message) error {
 		return nil // of the time before this campaign
 	}
 	return r.impossible(m)
+}
+
+// isRequest reports whether a message asks something of the leader, for a client.
+func isRequest(m *raftpb.Message) bool {
+	switch m.Type {
+	case raftpb.MsgProp, raftpb.MsgReadIndex, raftpb.MsgTransferLeader:
+		return true
+	default:
+		return false
+	}
 }
 
 // raisesTerm reports whether a message tells a term that its sender is in. A

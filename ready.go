@@ -74,10 +74,10 @@ type TransferResult struct {
 
 // hasReady reports whether nextReady would return anything.
 func (r *raft) hasReady() bool {
+	r.flush()
 	if r.failed != nil {
 		return true // the error is to be told
 	}
-	r.flush()
 	return r.softState() != r.out.soft || r.hardState() != r.out.handed ||
 		r.log.handed < r.log.last() || (r.log.snapshot != nil && !r.log.snapshotHanded) ||
 		len(r.out.ready.pending) > 0 || len(r.reads.states.pending) > 0 || len(r.transfer.results.pending) > 0 ||
