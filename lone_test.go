@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/seed-289bd6ac/raft"
 	"github.com/seed-289bd6ac/raft/raftpb"
@@ -218,6 +219,9 @@ func (l *lone) becomes(role raft.StateType) *lone {
 	l.t.Helper()
 	cs := l.Status().Config
 	if role != raft.StateFollower {
+		if l.conf.LeaseReads {
+			l.ticks(10) // it may have promised not to, before the restart
+		}
 		require.NoError(l.t, l.Campaign())
 		l.handle()
 	}
@@ -283,4 +287,11 @@ func progressOf(t *testing.T, rn *raft.RawNode, id uint64) raft.PeerStatus {
 // role describes a member in one line.
 func role(s raft.Status) string {
 	return fmt.Sprintf("%v of term %d, led by %d", s.RaftState, s.Term, s.Lead)
+}
+
+func encode(t *testing.T, m proto.Message) []byte {
+	t.Helper()
+	data, err := proto.Marshal(m)
+	require.NoError(t, err)
+	return data
 }
