@@ -19,31 +19,36 @@ import (
 
 const usage = `raftexample is a replicated key-value store over HTTP.
 
-  raftexample                           three members in this process
-  raftexample --id N --cluster LIST     one member; the same line restarts it
+  raftexample                      three members in this process
+  raftexample --id N --cluster L   one member; the same line restarts it
 
 Flags:
-  --data DIR            data of all members, each in DIR/{id}     (./raftexample-data)
-  --id N                run this member only
-  --cluster LIST        peer URLs of the members: 1=http://host:12379,2=http://...
-  --join                the cluster exists; add the member first:
-                        curl -d http://host:12379 http://127.0.0.1:12380/members/4
-  --listen-client ADDR  address for clients                       (127.0.0.1:12380)
-  --listen-peer ADDR    address for peers                (host and port of own URL)
-  --peer-cert, --peer-key, --peer-ca FILE   TLS between peers, with https:// URLs
-  --cluster-name NAME   members of other clusters are refused         (raftexample)
-  --snapshot-entries N, --snapshot-bytes N
-                        compact the log after so much        (100000 and 67108864)
-  --request-timeout D   how long a request may wait                            (5s)
-  --tick D              a heartbeat; elections take 10 to 20                (100ms)
-  --log-level LEVEL     debug, info, warn or error                           (info)
+  --data DIR             data of all members, in DIR/{id}  (./raftexample-data)
+  --id N                 run this member only
+  --cluster LIST         peer URLs: 1=http://host:12379,2=http://...
+  --join                 the cluster exists and this member was added to it
+  --listen-client ADDR   address for clients                (127.0.0.1:12380)
+  --listen-peer ADDR     address for peers          (host and port of own URL)
+  --peer-cert FILE, --peer-key FILE, --peer-ca FILE
+                         TLS between peers, with https:// URLs
+  --cluster-name NAME    members of others are refused          (raftexample)
+  --snapshot-entries N   the log is compacted after so many          (100000)
+  --snapshot-bytes N     or after so much                          (67108864)
+  --request-timeout D    how long a request may wait                     (5s)
+  --tick D               a heartbeat; elections take 10 to 20         (100ms)
+  --log-level LEVEL      debug, info, warn or error                    (info)
 
 Examples:
-  raftexample --id 1 --cluster 1=http://10.0.0.1:12379,2=http://10.0.0.2:12379,3=http://10.0.0.3:12379
+  raftexample --id 1 --cluster 1=http://a:12379,2=http://b:12379,3=http://c:12379
   curl -X PUT -d hello http://127.0.0.1:12380/kv/greeting
-  curl http://127.0.0.1:12380/kv/greeting              (add ?consistency=stale to read locally)
-  curl http://127.0.0.1:12380/status                   (also /members, /healthz)
-  curl -X POST http://127.0.0.1:12380/members/2/leader (also DELETE /members/2)
+  curl http://127.0.0.1:12380/kv/greeting
+  curl http://127.0.0.1:12380/kv/greeting?consistency=stale
+  curl http://127.0.0.1:12380/status                       also /members, /healthz
+  curl -X POST http://127.0.0.1:12380/members/2/leader     also DELETE /members/2
+
+Add a member: tell the cluster, then start it.
+  curl -d http://d:12379 http://127.0.0.1:12380/members/4  also ?learner=true
+  raftexample --id 4 --join --cluster 1=http://a:12379,4=http://d:12379
 `
 
 // options are the command line.
