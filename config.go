@@ -33,7 +33,9 @@ type Config struct {
 
 	// Applied is the index that the state machine has applied. It lies in
 	// [FirstIndex()-1, commit] of the Storage; 0 means FirstIndex()-1. Entries after
-	// it are handed out again.
+	// it are handed out again. A state machine that is durable on its own keeps to
+	// that range by storing the commit index of a Ready no later than what it applies
+	// of that Ready.
 	Applied uint64
 
 	// ElectionTick is the number of ticks (> HeartbeatTick, at most 2^30) without word from a

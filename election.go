@@ -256,11 +256,10 @@ func (r *raft) voteRequested(m *raftpb.Message) error {
 	pre := m.Type == raftpb.MsgPreVote
 	upToDate := r.upToDate(m)
 	r.wanted = r.wanted || (!upToDate && r.lead == None && r.lendsHand(m.From))
-	granted := r.mayVote(m) && upToDate
+	granted := r.mayVote(m) && upToDate && !r.ignoresCampaign(m)
 	reply := raftpb.MsgVoteResp
 	if pre {
 		reply = raftpb.MsgPreVoteResp
-		granted = granted && !r.ignoresCampaign(m)
 	}
 	if granted && !pre {
 		r.castVote(m.From)

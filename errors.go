@@ -188,7 +188,9 @@ type DataLossError struct {
 	Reason string
 }
 
-func (e *DataLossError) Error() string { return fmt.Sprintf("%v: %s", ErrDataLoss, e.Reason) }
+func (e *DataLossError) Error() string {
+	return fmt.Sprintf("%v: %s; replace this member with an empty one under a new id", ErrDataLoss, e.Reason)
+}
 
 // Is matches ErrDataLoss.
 func (e *DataLossError) Is(target error) bool { return target == ErrDataLoss }

@@ -80,19 +80,23 @@ func newRaftLog(storage Storage, commit, applied uint64) (*raftLog, error) {
 	// commit index; what a snapshot holds is committed.
 	commit = max(commit, first-1)
 	if commit > last {
-		return nil, fmt.Errorf("%w: Storage: commit index %d lies beyond its last entry %d: "+
-			"entries were lost; replace this member with an empty one under a new id", ErrDataLoss, commit, last)
+		return nil, &DataLossError{Reason: fmt.Sprintf(
+			"the stored commit index %d lies beyond the last stored entry %d", commit, last)}
+	}
+	l := &raftLog{storage: storage, first: first, committed: commit}
+	l.unstable = unstable{offset: last + 1, handed: last, durable: last}
+	l.terms.reset(entryID{term: lastTerm, index: last})
+	if err := l.commitKnownChanges(); err != nil {
+		return nil, err
 	}
 	if applied == 0 {
 		applied = first - 1
 	}
-	if applied < first-1 || applied > commit {
+	if applied < first-1 || applied > l.committed {
 		return nil, fmt.Errorf("%w: Applied: %d is not in [%d, %d], from the storage's snapshot to its commit index",
-			ErrConfig, applied, first-1, commit)
+			ErrConfig, applied, first-1, l.committed)
 	}
-	l := &raftLog{storage: storage, first: first, committed: commit, handedOut: applied, applied: applied}
-	l.unstable = unstable{offset: last + 1, handed: last, durable: last}
-	l.terms.reset(entryID{term: lastTerm, index: last})
+	l.handedOut, l.applied = applied, applied
 	return l, nil
 }
 
@@ -251,14 +255,17 @@ func (l *raftLog) commitTo(index uint64) (advanced bool) {
 	return true
 }
 
+// startPageBytes is how much of the log is read at a time at start.
+const startPageBytes = 1 << 20
+
 // commitKnownChanges raises the commit index to the last but one configuration
 // change of the log: a leader proposes one only when the one before is applied, so
 // that is committed. A crash between the writes of entries and of HardState may
 // have lost the index; without it, this member could campaign with a configuration
 // two steps behind, whose majorities need not meet those of today.
-func (l *raftLog) commitKnownChanges(pageBytes uint64) error {
+func (l *raftLog) commitKnownChanges() error {
 	var last, known uint64
-	err := l.scan(l.committed+1, l.last()+1, pageBytes, func(ents []*raftpb.Entry) {
+	err := l.scan(l.committed+1, l.last()+1, startPageBytes, func(ents []*raftpb.Entry) {
 		for _, e := range ents {
 			if e.GetType() != raftpb.EntryNormal {
 				last, known = e.GetIndex(), last

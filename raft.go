@@ -112,9 +112,6 @@ func newRaft(cfg *Config) (*raft, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := log.commitKnownChanges(cfg.MaxSizePerMsg); err != nil {
-		return nil, err
-	}
 	r := &raft{
 		cfg:         cfg,
 		logger:      cfg.Logger,
@@ -125,7 +122,9 @@ func newRaft(cfg *Config) (*raft, error) {
 		log:         log,
 		conf:        conf,
 	}
-	r.out.begin(r.hardState())
+	r.out.begin(hardState{
+		term: r.term, vote: r.vote, commit: hs.GetCommit(), incarnation: r.incarnation,
+	})
 	// A crash between the writes of entries and of HardState leaves an older term;
 	// no promise of the entries' term can have left.
 	if last := log.lastID().term; last > r.term {
