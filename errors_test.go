@@ -78,7 +78,10 @@ func TestATypedErrorMatchesItsSentinelAndNoOther(t *testing.T) {
 			&raft.MalformedError{Type: 99, From: 2, Reason: "because"}, "ErrMalformed",
 			"raft: malformed message: 99 from 2: because",
 		},
-		{&raft.DataLossError{Reason: "because"}, "ErrDataLoss", "raft: data loss: because"},
+		{
+			&raft.DataLossError{Reason: "because"}, "ErrDataLoss",
+			"raft: data loss: because; replace this member with an empty one under a new id",
+		},
 	} {
 		t.Run(tt.says, func(t *testing.T) {
 			require.EqualError(t, tt.err, tt.says)
