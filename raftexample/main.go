@@ -85,12 +85,17 @@ func newLogger(w io.Writer, level slog.Level) *slog.Logger {
 	}))
 }
 
-// start starts all members or none.
+// start starts all members or none. Of several, those that were removed from the
+// cluster are left out.
 func start(configs []member.Config, logger *slog.Logger) ([]*member.Member, error) {
 	var members []*member.Member
 	for _, cfg := range configs {
 		cfg.Logger = logger
 		m, err := member.Start(cfg)
+		if errors.Is(err, raftnode.ErrRemoved) && len(configs) > 1 {
+			logger.Warn("a member is not started", "member", cfg.ID, "why", err)
+			continue
+		}
 		if err != nil {
 			for _, m := range members {
 				err = errors.Join(err, m.Close())
@@ -99,43 +104,48 @@ func start(configs []member.Config, logger *slog.Logger) ([]*member.Member, erro
 		}
 		members = append(members, m)
 	}
+	if len(members) == 0 {
+		return nil, errors.New("all members were removed: remove the data directory to begin anew")
+	}
 	return members, nil
 }
 
 // wait waits until ctx ends, and shuts the members down, or until all of them have
-// stopped by themselves. The error is what the last of them says.
+// stopped by themselves. The error is what the last of them says that has failed.
 func wait(ctx context.Context, members []*member.Member, logger *slog.Logger) error {
-	stopped := make(chan error, len(members))
-	for _, m := range members {
-		go func() {
-			select {
-			case <-ctx.Done():
-				// Members of one process stop together: there is nobody to hand over to.
-				if len(members) > 1 {
-					stopped <- m.Close()
-				} else {
-					stopped <- m.Shutdown()
-				}
-			case <-m.Done():
-				stopped <- m.Err()
-			}
-		}()
-	}
 	var last error
-	for range members {
-		err := <-stopped
-		switch {
-		case errors.Is(err, raftnode.ErrRemoved):
-			logger.Warn("a member has stopped", "why", err)
-			err = nil
-		case err != nil:
-			logger.Error("a member has failed", "err", err)
-		}
-		if err != nil {
-			last = err
-		}
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for _, m := range members {
+		all.Go(func() {
+			err := end(ctx, m, len(members) == 1)
+			switch {
+			case errors.Is(err, raftnode.ErrRemoved):
+				logger.Warn("a member has stopped", "member", m.ID(), "why", err)
+			case err != nil:
+				logger.Error("a member has failed", "member", m.ID(), "err", err)
+				mu.Lock()
+				defer mu.Unlock()
+				last = fmt.Errorf("member %d: %w", m.ID(), err)
+			}
+		})
 	}
+	all.Wait()
 	return last
+}
+
+// end waits for the end of a member, and brings it about when ctx ends. Members
+// that stop together have nobody to hand over to.
+func end(ctx context.Context, m *member.Member, alone bool) error {
+	select {
+	case <-m.Done():
+		return m.Err()
+	case <-ctx.Done():
+	}
+	if alone {
+		return m.Shutdown()
+	}
+	return m.Close()
 }
 
 // greet says how to talk to the cluster, once there is a leader.

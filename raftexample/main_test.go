@@ -384,8 +384,19 @@ func TestThreeMembersInOneProcess(t *testing.T) {
 		require.Equal(t, 200, status)
 		require.Equal(t, "hello", text)
 	}
+	// A member that was removed is left out from then on.
+	status, text := ask("127.0.0.1:12380", "DELETE", "/members/3", "")
+	require.Equal(t, 204, status, text)
+	require.Eventually(t, func() bool { return strings.Contains(p.said(), "has stopped") }, patience, 10*time.Millisecond)
 	p.signal(t, os.Interrupt)
 	require.Zero(t, p.wait(t))
+	again := launch(t, "--tick", "30ms", "--data", filepath.Join(p.cmd.Dir, "raftexample-data"))
+	require.Eventually(t, func() bool { return strings.Contains(again.said(), "curl") }, patience, 10*time.Millisecond)
+	require.Contains(t, again.said(), "not started")
+	status, text = ask("127.0.0.1:22380", "GET", "/kv/greeting", "")
+	require.Equal(t, 200, status, text)
+	again.signal(t, syscall.SIGTERM)
+	require.Zero(t, again.wait(t))
 }
 
 func TestHelpFitsAScreen(t *testing.T) {

@@ -551,7 +551,10 @@ func TestTheStatusTellsWhatTheMemberKnows(t *testing.T) {
 		require.EqualValues(t, 10, s.Commit)
 		require.EqualValues(t, 9, s.Applied)
 		require.Len(t, s.Members, 3)
-		require.Equal(t, PeerProgress{ID: 2, Match: 8, State: "probe", Active: true}, s.Peers[1])
+		require.Equal(t, []PeerProgress{
+			{ID: 2, Match: 8, State: "probe", Active: true},
+			{ID: 3, Match: 9, State: "probe", Active: true},
+		}, s.Peers)
 	})
 }
 

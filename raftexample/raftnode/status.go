@@ -90,6 +90,9 @@ func (n *Node) Status() Status {
 		Members:    n.Members(),
 	}
 	for _, p := range st.Progress {
+		if p.ID == n.cfg.ID {
+			continue
+		}
 		s.Peers = append(s.Peers, PeerProgress{ID: p.ID, Match: p.Match, State: p.State.String(), Active: p.RecentActive})
 	}
 	return s
