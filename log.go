@@ -86,8 +86,10 @@ func newRaftLog(storage Storage, commit, applied uint64) (*raftLog, error) {
 	l := &raftLog{storage: storage, first: first, committed: commit}
 	l.unstable = unstable{offset: last + 1, handed: last, durable: last}
 	l.terms.reset(entryID{term: lastTerm, index: last})
-	if err := l.commitKnownChanges(); err != nil {
-		return nil, err
+	if commit > 0 { // else the changes that begin a cluster may be stored in part
+		if err := l.commitKnownChanges(); err != nil {
+			return nil, err
+		}
 	}
 	if applied == 0 {
 		applied = first - 1

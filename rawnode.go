@@ -1,12 +1,7 @@
 package raft
 
 import (
-	"bytes"
-	"cmp"
 	"fmt"
-	"slices"
-
-	"google.golang.org/protobuf/proto"
 
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
@@ -57,45 +52,6 @@ func NewRawNode(cfg *Config) (*RawNode, error) {
 		return nil, err
 	}
 	return &RawNode{raft: r}, nil
-}
-
-// Bootstrap begins a new cluster of the peers, this member among them: its log
-// starts with the committed changes that add them. Every member of the new
-// cluster is to be given the same peers, in any order. It returns an error that
-// matches ErrConfig when the Storage is not empty or the peers cannot be used.
-func (rn *RawNode) Bootstrap(peers []Peer) error {
-	r := rn.raft
-	if r.log.last() > 0 || r.term > 0 {
-		return fmt.Errorf("%w: Bootstrap: the storage is not empty: "+
-			"to restart this member, call RestartNode (or NewRawNode alone)",
-			ErrConfig)
-	}
-	if len(peers) == 0 {
-		return fmt.Errorf("%w: Bootstrap: no peers: "+
-			"to join a cluster that exists, call RestartNode (or NewRawNode alone)",
-			ErrConfig)
-	}
-	if !slices.ContainsFunc(peers, func(p Peer) bool { return p.ID == r.id }) {
-		return fmt.Errorf("%w: Bootstrap: this member, %d, is not among the peers", ErrConfig, r.id)
-	}
-	ordered := slices.SortedFunc(slices.Values(peers), func(a, b Peer) int { return cmp.Compare(a.ID, b.ID) })
-	var ents []*raftpb.Entry
-	for i, p := range ordered {
-		if p.ID == None || (i > 0 && p.ID == ordered[i-1].ID) {
-			return fmt.Errorf("%w: Bootstrap: the peers name %d twice, or no member", ErrConfig, p.ID)
-		}
-		data, err := proto.Marshal(&raftpb.ConfChange{
-			Type: raftpb.ConfChangeAddNode, NodeId: p.ID, Context: bytes.Clone(p.Context),
-		})
-		if err != nil {
-			return fmt.Errorf("raft: encoding the change that adds %d: %w", p.ID, err)
-		}
-		ents = append(ents, &raftpb.Entry{Type: raftpb.EntryConfChange, Term: 1, Index: uint64(i) + 1, Data: data})
-	}
-	r.becomeFollower(1, None)
-	r.log.append(ents...)
-	r.log.commitTo(r.log.last())
-	return nil
 }
 
 // Tick lets one tick pass. Call it at a steady pace: election and heartbeat
