@@ -62,8 +62,9 @@ func (m *manifestFile) Sync() error {
 	if err := m.File.Sync(); err != nil {
 		return err
 	}
-	created := m.sum == nil
-	if created {
+	if m.sum == nil {
+		// The directory is synced before the MANIFEST becomes the current one: see
+		// stopFS.Create.
 		var err error
 		if m.sum, _, err = openSlots(m.fs, m.sumPath, sumContent); err != nil {
 			return err
@@ -74,13 +75,7 @@ func (m *manifestFile) Sync() error {
 	if err := m.sum.write(content); err != nil {
 		return err
 	}
-	if err := m.sum.file.Sync(); err != nil {
-		return err
-	}
-	if created {
-		return syncDirectory(m.fs, m.fs.PathDir(m.sumPath))
-	}
-	return nil
+	return m.sum.file.Sync()
 }
 
 func (m *manifestFile) SyncData() error { return m.Sync() }

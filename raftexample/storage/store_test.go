@@ -109,26 +109,29 @@ func TestAClosedStoreAnswersNothing(t *testing.T) {
 	require.NoError(t, s.Close())
 	require.NoError(t, s.Close(), "again")
 	scan := func() error { return view.Scan(nil, nil, func(_, _ []byte) (bool, error) { return true, nil }) }
-	for name, call := range map[string]func() error{
-		"Save":          func() error { return s.Save(ready(entriesOf(3, 1), 1, 2)) },
-		"Compact":       func() error { return s.Compact(1) },
-		"Entries":       func() error { _, err := s.Entries(1, 2, 0); return err },
-		"Term":          func() error { _, err := s.Term(1); return err },
-		"FirstIndex":    func() error { _, err := s.FirstIndex(); return err },
-		"LastIndex":     func() error { _, err := s.LastIndex(); return err },
-		"InitialState":  func() error { _, _, err := s.InitialState(); return err },
-		"Snapshot":      func() error { _, err := s.Snapshot(); return err },
-		"Get":           func() error { _, err := s.Get([]byte("key 1")); return err },
-		"View":          func() error { _, err := s.View(); return err },
-		"Scan":          scan,
-		"NewStateBatch": func() error { _, err := s.NewStateBatch(); return err },
-		"Commit":        func() error { return batch.Commit(2, 2, nil) },
-		"Stage":         func() error { _, err := s.Stage(metadata(9, 9)); return err },
-		"Set":           func() error { return staging.Set([]byte("b"), nil) },
-		"Finish":        staging.Finish,
-		"WaitApplied":   func() error { return s.WaitApplied(t.Context(), 1) },
+	for _, c := range []struct {
+		name string
+		call func() error
+	}{
+		{"Save", func() error { return s.Save(ready(entriesOf(3, 1), 1, 2)) }},
+		{"Compact", func() error { return s.Compact(1) }},
+		{"Entries", func() error { _, err := s.Entries(1, 2, 0); return err }},
+		{"Term", func() error { _, err := s.Term(1); return err }},
+		{"FirstIndex", func() error { _, err := s.FirstIndex(); return err }},
+		{"LastIndex", func() error { _, err := s.LastIndex(); return err }},
+		{"InitialState", func() error { _, _, err := s.InitialState(); return err }},
+		{"Snapshot", func() error { _, err := s.Snapshot(); return err }},
+		{"Get", func() error { _, err := s.Get([]byte("key 1")); return err }},
+		{"View", func() error { _, err := s.View(); return err }},
+		{"Scan", scan},
+		{"NewStateBatch", func() error { _, err := s.NewStateBatch(); return err }},
+		{"Commit", func() error { return batch.Commit(2, 2, nil) }},
+		{"Stage", func() error { _, err := s.Stage(metadata(9, 9)); return err }},
+		{"Set", func() error { return staging.Set([]byte("b"), nil) }},
+		{"Finish", staging.Finish},
+		{"WaitApplied", func() error { return s.WaitApplied(t.Context(), 1) }},
 	} {
-		require.ErrorIs(t, call(), ErrClosed, name)
+		require.ErrorIs(t, c.call(), ErrClosed, c.name)
 	}
 	require.NoError(t, view.Close())
 	require.NoError(t, batch.Close())
@@ -198,6 +201,24 @@ func TestACommitIndexAloneIsNotSynced(t *testing.T) {
 	hs, _, err = mustOpen(t, testOptions(mem.CrashClone(vfs.CrashCloneCfg{}))).InitialState()
 	require.NoError(t, err)
 	require.EqualValues(t, 2, hs.Vote)
+}
+
+// The caller cannot forget to ask for the sync of a snapshot or of entries.
+func TestSnapshotsAndEntriesAreAlwaysSynced(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	s := mustOpen(t, testOptions(mem))
+	require.NoError(t, stage(s, metadata(9, 1), "a", "1"))
+	rd := ready(nil, 1, 9)
+	rd.Snapshot = &raftpb.Snapshot{Metadata: metadata(9, 1)}
+	require.NoError(t, s.Save(rd))
+	after := mustOpen(t, testOptions(mem.CrashClone(vfs.CrashCloneCfg{})))
+	require.Equal(t, map[string]string{"a": "1"}, stateOf(t, after))
+	rd = ready(entriesOf(10, 1), 1, 9)
+	rd.MustSync = false
+	require.NoError(t, s.Save(rd))
+	last, err := mustOpen(t, testOptions(mem.CrashClone(vfs.CrashCloneCfg{}))).LastIndex()
+	require.NoError(t, err)
+	require.EqualValues(t, 10, last)
 }
 
 func TestCompactGoesNoFurtherThanApplied(t *testing.T) {
