@@ -64,7 +64,7 @@ type frameReader struct {
 }
 
 func newFrameReader(r io.Reader, limit int, arm func()) *frameReader {
-	return &frameReader{br: bufio.NewReaderSize(r, pieceBytes), arm: arm, max: limit}
+	return &frameReader{br: bufio.NewReaderSize(r, min(limit, pieceBytes)), arm: arm, max: limit}
 }
 
 // next returns the payload of the next frame, valid until the next call; it is

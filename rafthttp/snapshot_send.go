@@ -90,6 +90,9 @@ func (t *Transport) startSnapshot(p *peer, m *raftpb.Message, body io.ReadCloser
 	t.running.Go(func() {
 		defer end(nil)
 		err := t.sendSnapshot(ctx, p, h, body)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
+			err = cause
+		}
 		p.sending.finish(err)
 		if err != nil {
 			t.cfg.Logger.Warn("sending a snapshot failed", "peer", p.id, "error", err)
