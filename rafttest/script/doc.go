@@ -31,7 +31,7 @@
 //	                                configuration, so that others can join
 //	add id [voters=(i, ...)] [learners=(i, ...)] [log=(term, ...)] [term=t] [vote=i] [commit=i]
 //	                                add one with this on disk; with nothing: it waits
-//	crash id                        lose what is not stored; wipe: and the disk too
+//	crash id [wipe]                 lose what is not stored; wipe: and the disk
 //	restart id
 //	compact id [keep=n]             snapshot what is applied, drop the log but for n entries
 //
@@ -80,7 +80,7 @@
 //
 // # Options
 //
-// Options have the names and meanings of the fields of raft.Config:
+// Options are named after fields of raft.Config, and mean the same:
 // election-tick=n, heartbeat-tick=n, max-size-per-msg=n, max-uncommitted-size=n,
 // max-inflight-msgs=n, max-pending-reads=n, max-committed-size-per-ready=n,
 // lease-reads, lease-drift-ticks=n, disable-pre-vote, disable-check-quorum,
