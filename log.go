@@ -60,7 +60,7 @@ type appliedBatch struct {
 }
 
 // newRaftLog returns the log that the storage holds.
-func newRaftLog(storage Storage, commit, applied uint64) (*raftLog, error) {
+func newRaftLog(storage Storage, commit uint64) (*raftLog, error) {
 	first, err := storage.FirstIndex()
 	if err != nil {
 		return nil, fmt.Errorf("raft: reading the first index: %w", err)
@@ -83,23 +83,24 @@ func newRaftLog(storage Storage, commit, applied uint64) (*raftLog, error) {
 		return nil, &DataLossError{Reason: fmt.Sprintf(
 			"the stored commit index %d lies beyond the last stored entry %d", commit, last)}
 	}
-	l := &raftLog{storage: storage, first: first, committed: commit}
+	l := &raftLog{storage: storage, first: first, committed: commit, handedOut: first - 1, applied: first - 1}
 	l.unstable = unstable{offset: last + 1, handed: last, durable: last}
 	l.terms.reset(entryID{term: lastTerm, index: last})
-	if commit > 0 { // else the changes that begin a cluster may be stored in part
-		if err := l.commitKnownChanges(); err != nil {
-			return nil, err
-		}
-	}
+	return l, nil
+}
+
+// resume notes what the state machine had applied before the start; 0: what the
+// storage's snapshot holds.
+func (l *raftLog) resume(applied uint64) error {
 	if applied == 0 {
-		applied = first - 1
+		return nil
 	}
-	if applied < first-1 || applied > l.committed {
-		return nil, fmt.Errorf("%w: Applied: %d is not in [%d, %d], from the storage's snapshot to its commit index",
-			ErrConfig, applied, first-1, l.committed)
+	if applied+1 < l.first || applied > l.committed {
+		return fmt.Errorf("%w: Applied: %d is not in [%d, %d], from the storage's snapshot to its commit index",
+			ErrConfig, applied, l.first-1, l.committed)
 	}
 	l.handedOut, l.applied = applied, applied
-	return l, nil
+	return nil
 }
 
 func (l *raftLog) lastID() entryID { return entryID{term: l.terms.last(), index: l.last()} }

@@ -37,7 +37,7 @@ type modelWrite struct {
 
 func newLogModel(t *rapid.T) *logModel {
 	m := &logModel{storage: NewMemoryStorage(), next: 1}
-	l, err := newRaftLog(m.storage, 0, 0)
+	l, err := newRaftLog(m.storage, 0)
 	require.NoError(t, err)
 	m.l = l
 	return m

@@ -44,7 +44,7 @@ func compactedLog(t *testing.T) (*raftLog, *MemoryStorage) {
 	storage := NewMemoryStorage()
 	require.NoError(t, storage.Append(run(1, 1, 1, 1, 1, 2, 2)))
 	require.NoError(t, storage.Compact(3))
-	l, err := newRaftLog(storage, 4, 0)
+	l, err := newRaftLog(storage, 4)
 	require.NoError(t, err)
 	l.append(run(7, 3, 3, 5)...)
 	return l, storage
@@ -76,7 +76,7 @@ func TestTheTermOfAnEntry(t *testing.T) {
 }
 
 func TestTheEntryBeforeTheFirstHasTermZero(t *testing.T) {
-	l, err := newRaftLog(NewMemoryStorage(), 0, 0)
+	l, err := newRaftLog(NewMemoryStorage(), 0)
 	require.NoError(t, err)
 	term, err := l.term(0)
 	require.NoError(t, err)
@@ -211,7 +211,7 @@ func storedLog(t *testing.T, n int) (*raftLog, *oddStorage) {
 		terms[i] = 1
 	}
 	require.NoError(t, storage.Append(run(1, terms...)))
-	l, err := newRaftLog(storage, uint64(n), 0)
+	l, err := newRaftLog(storage, uint64(n))
 	require.NoError(t, err)
 	return l, storage
 }

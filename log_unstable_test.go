@@ -173,7 +173,7 @@ func reachable(refs []weak.Pointer[raftpb.Entry]) (n int) {
 }
 
 func TestTheTailLetsGoOfEntriesThatTheStorageHolds(t *testing.T) {
-	l, err := newRaftLog(NewMemoryStorage(), 0, 0)
+	l, err := newRaftLog(NewMemoryStorage(), 0)
 	require.NoError(t, err)
 	ents, refs := watched(1, 100, 10)
 	l.append(ents...)
@@ -194,7 +194,7 @@ func TestTheTailLetsGoOfEntriesThatTheStorageHolds(t *testing.T) {
 }
 
 func TestASteadyFlowDoesNotKeepWhatWentThroughTheTail(t *testing.T) {
-	l, err := newRaftLog(NewMemoryStorage(), 0, 0)
+	l, err := newRaftLog(NewMemoryStorage(), 0)
 	require.NoError(t, err)
 	var refs []weak.Pointer[raftpb.Entry]
 	for i := range uint64(1000) {
@@ -219,7 +219,7 @@ func TestASteadyFlowDoesNotKeepWhatWentThroughTheTail(t *testing.T) {
 func TestALongTailThatIsDurableIsReadFromTheStorage(t *testing.T) {
 	const n, durable = 40, 30
 	storage := NewMemoryStorage()
-	l, err := newRaftLog(storage, 0, 0)
+	l, err := newRaftLog(storage, 0)
 	require.NoError(t, err)
 	ents, refs := watched(1, n, maxTailBytes/n+1)
 	l.append(ents...)
@@ -242,7 +242,7 @@ func TestALongTailThatIsDurableIsReadFromTheStorage(t *testing.T) {
 }
 
 func TestAShortTailThatIsDurableStaysUntilItIsHandedOut(t *testing.T) {
-	l, err := newRaftLog(NewMemoryStorage(), 0, 0)
+	l, err := newRaftLog(NewMemoryStorage(), 0)
 	require.NoError(t, err)
 	l.append(run(1, 1, 1, 1)...)
 	l.handed = 3
@@ -258,7 +258,7 @@ func TestAShortTailThatIsDurableStaysUntilItIsHandedOut(t *testing.T) {
 func TestWhatIsHandedOutToBeAppliedIsLimited(t *testing.T) {
 	size := sizeOf(1, 1)
 	newLog := func() *raftLog {
-		l, err := newRaftLog(NewMemoryStorage(), 0, 0)
+		l, err := newRaftLog(NewMemoryStorage(), 0)
 		require.NoError(t, err)
 		l.append(run(1, 1, 1, 1, 1, 1, 1)...)
 		l.handed = 6
@@ -309,7 +309,7 @@ func TestWhatIsHandedOutToBeAppliedIsLimited(t *testing.T) {
 func TestTermsOfMoreRunsThanAreKept(t *testing.T) {
 	const n = 3 * maxTermRuns
 	storage := NewMemoryStorage()
-	l, err := newRaftLog(storage, 0, 0)
+	l, err := newRaftLog(storage, 0)
 	require.NoError(t, err)
 	requireTerms := func(t *testing.T) {
 		for i := uint64(1); i <= l.last(); i++ {
@@ -344,7 +344,7 @@ func TestTermsOfMoreRunsThanAreKept(t *testing.T) {
 func TestATailOfManyTermsIsNotMistakenForWhatItReplaces(t *testing.T) {
 	storage := NewMemoryStorage()
 	require.NoError(t, storage.Append(run(1, ones(3*maxTermRuns)...)))
-	l, err := newRaftLog(storage, 1, 0)
+	l, err := newRaftLog(storage, 1)
 	require.NoError(t, err)
 	var terms []uint64
 	for term := range uint64(2 * maxTermRuns) {

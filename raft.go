@@ -108,8 +108,17 @@ func newRaft(cfg *Config) (*raft, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: Storage: %w", ErrConfig, err)
 	}
-	log, err := newRaftLog(cfg.Storage, hs.GetCommit(), cfg.Applied)
+	log, err := newRaftLog(cfg.Storage, hs.GetCommit())
 	if err != nil {
+		return nil, err
+	}
+	if log.committed > 0 || len(conf.Voters) > 0 {
+		// Else the changes that begin a cluster may be stored in part.
+		if err := log.commitKnownChanges(); err != nil {
+			return nil, err
+		}
+	}
+	if err := log.resume(cfg.Applied); err != nil {
 		return nil, err
 	}
 	r := &raft{
