@@ -22,19 +22,24 @@ func clusterOf(t *testing.T, logs map[uint64][]uint64, term uint64, opts ...opti
 	}
 	ids := slices.Sorted(maps.Keys(logs))
 	for _, id := range ids {
-		log := logs[id]
-		m := &member{c: c, id: id, storage: raft.NewMemoryStorage(), conf: &raftpb.ConfState{Voters: ids}}
-		require.NoError(t, m.storage.ApplySnapshot(&raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{ConfState: m.conf}}))
-		require.NoError(t, m.storage.Append(entries(1, log...)))
-		hs := &raftpb.HardState{Term: term}
-		if n := len(log); n > 0 {
-			hs.Term = max(term, log[n-1])
-		}
-		m.storage.SetHardState(hs)
-		c.members[id] = m
-		c.ids = append(c.ids, id)
-		m.start(0)
+		c.join(id, ids, logs[id], term)
 	}
 	c.settle()
 	return c
+}
+
+// join starts a member that finds a log of these terms on its disk, and is in term,
+// or in that of its last entry.
+func (c *cluster) join(id uint64, voters, log []uint64, term uint64) {
+	c.t.Helper()
+	m := &member{c: c, id: id, storage: raft.NewMemoryStorage(), conf: &raftpb.ConfState{Voters: voters}}
+	require.NoError(c.t, m.storage.ApplySnapshot(&raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{ConfState: m.conf}}))
+	require.NoError(c.t, m.storage.Append(entries(1, log...)))
+	if n := len(log); n > 0 {
+		term = max(term, log[n-1])
+	}
+	m.storage.SetHardState(&raftpb.HardState{Term: term})
+	c.members[id] = m
+	c.ids = append(c.ids, id)
+	m.start(0)
 }

@@ -22,6 +22,9 @@ type cluster struct {
 	network []*raftpb.Message
 	// cut says which messages are lost.
 	cut func(m *raftpb.Message) bool
+	// crash may handle a Ready in place of the member, which it restarts then; it
+	// returns whether it did.
+	crash func(m *member, rd raft.Ready) bool
 	// change adjusts the configuration of every member that is started.
 	change func(*raft.Config)
 	// leaders are all that ever led, by term: at most one each (§5.2).
@@ -113,6 +116,9 @@ func (m *member) handle() bool {
 		m.err = err
 		return true
 	}
+	if m.c.crash != nil && m.c.crash(m, rd) {
+		return true
+	}
 	m.save(rd)
 	m.send(rd)
 	m.apply(rd)
@@ -189,14 +195,26 @@ func (m *member) check() {
 	}
 }
 
-// deliver hands one message over.
-func (c *cluster) deliver(msg *raftpb.Message) {
+// deliver hands one message over, and returns whether it was not lost.
+func (c *cluster) deliver(msg *raftpb.Message) bool {
 	to := c.members[msg.To]
 	if to == nil || to.err != nil || (c.cut != nil && c.cut(msg)) {
-		return
+		return false
 	}
 	_ = to.Step(msg) // refusals are looked at where a test steps by itself
 	to.check()
+	return true
+}
+
+// report tells a leader what became of a snapshot that it sent, as a transport does.
+func (c *cluster) report(msg *raftpb.Message, delivered bool) {
+	status := raft.SnapshotFailure
+	if delivered {
+		status = raft.SnapshotFinish
+	}
+	if msg.Type == raftpb.MsgSnap {
+		c.members[msg.From].ReportSnapshot(msg.To, status)
+	}
 }
 
 // settle handles Readys and delivers messages until nothing moves.
@@ -212,7 +230,7 @@ func (c *cluster) settle() {
 		c.network = nil
 		for _, msg := range msgs {
 			moved = true
-			c.deliver(msg)
+			c.report(msg, c.deliver(msg))
 		}
 		if !moved {
 			return

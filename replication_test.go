@@ -223,10 +223,10 @@ func TestALongDivergentTailIsRepairedInFewRoundTrips(t *testing.T) {
 	}{
 		{"the follower's tail is older, of many terms", terms(1000, 10, 2000), terms(2, 10, 1000), 3},
 		{"the follower's tail is newer, of many terms", terms(2, 10, 1000), terms(1000, 10, 2000), 3},
-		{"the follower's tail is newer and of one term", terms(2, 10, 1000), terms(1000, 10000, 1001), 3},
-		{"the follower's tail is older and of one term", terms(500, 10, 1500), terms(2, 10000, 3), 3},
-		{"the follower lacks it all", terms(2, 10, 1000), nil, 3},
-		{"the follower has twice as much", terms(2, 10, 1000), terms(1000, 20, 2000), 3},
+		{"the follower's tail is newer and of one term", terms(2, 10, 100), terms(1000, 1000, 1001), 3},
+		{"the follower's tail is older and of one term", terms(500, 10, 600), terms(2, 1000, 3), 3},
+		{"the follower lacks it all", terms(2, 10, 100), nil, 3},
+		{"the follower has twice as much", terms(2, 10, 100), terms(1000, 20, 1100), 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			shared := terms(1, 100, 2)

@@ -270,11 +270,12 @@ func TestWhatEndsTheWaitForASnapshot(t *testing.T) {
 // withoutSnapshot is a storage that has none to give for now.
 type withoutSnapshot struct {
 	*raft.MemoryStorage
-	err error
+	err  error
+	none bool // it returns neither a snapshot nor an error
 }
 
 func (s *withoutSnapshot) Snapshot() (*raftpb.Snapshot, error) {
-	if s.err != nil {
+	if s.err != nil || s.none {
 		return nil, s.err
 	}
 	return s.MemoryStorage.Snapshot()
