@@ -199,6 +199,8 @@ func TestDamageIsNeverAWrongAnswer(t *testing.T) {
 			}
 			if c.name == "of a member that was killed" {
 				require.NotZero(t, refused[".log"])
+			} else {
+				require.Zero(t, refused[".log"], "Close has left something in it")
 			}
 		})
 	}
