@@ -172,10 +172,7 @@ func (m *member) applyEntry(e *raftpb.Entry) {
 
 func (m *member) restore(s *raftpb.Snapshot) {
 	m.index, m.conf = s.Metadata.Index, s.Metadata.ConfState
-	m.log = nil
-	for _, line := range splitLines(s.Data) {
-		m.log = append(m.log, line)
-	}
+	m.log = splitLines(s.Data)
 }
 
 // compact takes a snapshot of what is applied and drops the log behind it.
