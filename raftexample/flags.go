@@ -104,7 +104,7 @@ func (o *options) check(rest []string, given map[string]bool) error {
 	case given["cluster"] && !given["id"]:
 		return errors.New("--cluster without --id: say which of the members this is")
 	case given["id"] && !given["cluster"]:
-		return errors.New("--id without --cluster: name the members, as in --cluster 1=http://host:12379,2=http://...")
+		return errors.New("--id without --cluster: name the members, as in --cluster 1=http://a:12379,2=http://b:12379")
 	case o.member.RequestTimeout <= 0 || o.member.TickInterval <= 0:
 		return errors.New("--request-timeout and --tick must be positive")
 	}

@@ -74,7 +74,6 @@ func New(store Store, opts Options) *Handler {
 func (h *Handler) routes() {
 	h.kvByKey = methods{
 		{http.MethodGet, h.getKey},
-		{http.MethodHead, h.getKey},
 		{http.MethodPut, h.putKey},
 		{http.MethodDelete, h.deleteKey},
 	}
@@ -109,7 +108,12 @@ type methods []struct {
 	serve  endpoint
 }
 
+// find returns the endpoint for a method. Whatever can be got can be asked about
+// with HEAD: the server leaves the body out.
 func (m methods) find(method string) (endpoint, bool) {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
 	for _, e := range m {
 		if e.method == method {
 			return e.serve, true

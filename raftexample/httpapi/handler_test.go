@@ -94,6 +94,8 @@ func TestEachRequestGetsItsStatus(t *testing.T) {
 		{"leadership is not got", "GET", "/members/2/leader", "", 405, "GET is not allowed"},
 		{"the status is shown", "GET", "/status", "", 200, `"role":"leader"`},
 		{"the status takes no parameter", "GET", "/status?x", "", 400, "unknown parameter"},
+		{"a healthy member is asked by HEAD", "HEAD", "/healthz", "", 200, ""},
+		{"what cannot be got has no HEAD", "HEAD", "/members/2", "", 405, ""},
 		{"a healthy member says so", "GET", "/healthz", "", 200, "ok"},
 	}
 	for _, tt := range tests {

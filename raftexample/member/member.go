@@ -176,12 +176,14 @@ func (m *Member) open(tlsConfig *tls.Config) (err error) {
 // beginning decides how the member begins: with a new cluster, as one that joins,
 // or from its data.
 func (m *Member) beginning(cfg *raftnode.Config) error {
+	if m.storage.ConfState() == nil {
+		cfg.Contacts = m.cfg.others()
+	}
 	switch {
 	case !m.storage.IsNew():
 		m.log.Info("restarting", "applied", m.storage.Applied())
 	case m.identity.Joined:
-		m.log.Info("joining a cluster", "through", m.cfg.others())
-		cfg.Contacts = m.cfg.others()
+		m.log.Info("joining a cluster")
 	default:
 		// Nobody may be up yet: only an answer counts.
 		members, err := m.peers.anyMembership(context.Background(), m.cfg.others())

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/seed-289bd6ac/raft"
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
@@ -181,15 +183,8 @@ func (n *Node) sendSnapshot(m *raftpb.Message) {
 		n.raft.ReportSnapshot(m.To, raft.SnapshotFailure)
 		return
 	}
-	sent := &raftpb.Message{
-		Type:     raftpb.MsgSnap,
-		To:       m.To,
-		From:     m.From,
-		Term:     m.Term,
-		Epoch:    m.Epoch,
-		Commit:   m.Commit,
-		Snapshot: &raftpb.Snapshot{Metadata: state.Metadata()},
-	}
+	sent := proto.CloneOf(m)
+	sent.Snapshot = &raftpb.Snapshot{Metadata: state.Metadata()}
 	n.log.Info("sending a snapshot", "to", m.To, "index", state.Metadata().GetIndex())
 	n.transport.SendSnapshot(sent, state, -1)
 }

@@ -21,7 +21,7 @@ func (n *Node) Members() []Member {
 	} else {
 		n.log.Warn("peer URLs cannot be read", "err", err)
 	}
-	var members []Member
+	members := []Member{}
 	add := func(ids []uint64, role Role) {
 		for _, id := range ids {
 			if _, ok := find(members, id); !ok {
