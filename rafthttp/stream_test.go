@@ -52,6 +52,22 @@ func TestMessagesArriveWholeAndInOrder(t *testing.T) {
 	})
 }
 
+func TestMemoryForAHugeMessageIsGivenBack(t *testing.T) {
+	a, b := newCluster(t, false).pair()
+	a.Send([]*raftpb.Message{appendOf(1, 2*keepBytes), appendOf(2, 1)})
+	got := b.awaitGot(raftpb.MsgApp, 2)
+	require.Len(t, got[0].Entries[0].Data, 2*keepBytes)
+	require.Less(t, proto.Size(got[1]), 100)
+}
+
+func TestAReceiverThatEndsTheStreamIsDialledAgain(t *testing.T) {
+	a := newCluster(t, false).start(1, "")
+	answer := append(hello{cluster: testCluster, from: 1, to: 2}.accepted(), appendPayload(nil, []byte("accepted"))...)
+	require.NoError(t, a.AddPeer(2, answering(t, string(answer))))
+	eventually(t, "it is dialled again", func() bool { return a.peer(2).Control.Connects > 2 })
+	require.Error(t, a.peer(2).Control.LastError)
+}
+
 func TestEveryTypeOfMessageTravels(t *testing.T) {
 	a, b := newCluster(t, false).pair()
 	types := []raftpb.MessageType{
