@@ -27,17 +27,15 @@ func (u used) copy() *vfs.MemFS {
 	return u.fs.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(0, 0))})
 }
 
-// killed returns the disk of a member whose process was killed: everything that
-// was written is there, in tables as well as in the write-ahead log.
-func killed(t *testing.T) used {
+// live leads a member through its life, and beyond: tables and logs that hold
+// nothing but state, and at last a log with writes that were synced.
+func live(t *testing.T, mem *vfs.MemFS) (s *Store, state string) {
 	t.Helper()
-	mem := vfs.NewCrashableMem()
-	s := mustOpen(t, testOptions(mem))
+	s = mustOpen(t, testOptions(mem))
 	for _, o := range life() {
 		require.NoError(t, o.run(s), o.name)
 	}
 	require.NoError(t, s.Save(ready(entriesOf(35, 6, 6, 7, 7, 7, 7, 7), 7, 40)))
-	// Tables and logs that hold nothing but state.
 	for i := uint64(34); i <= 38; i++ {
 		require.NoError(t, apply(s, i, i, nil))
 		require.NoError(t, s.db.Flush())
@@ -47,18 +45,25 @@ func killed(t *testing.T) used {
 	require.NoError(t, s.Save(ready(entriesOf(43, 8), 8, 41)))
 	state, err := fingerprint(s)
 	require.NoError(t, err)
+	return s, state
+}
+
+// killed returns the disk of a member whose process was killed: everything that
+// was written is there, in tables as well as in the write-ahead log.
+func killed(t *testing.T) used {
+	t.Helper()
+	mem := vfs.NewCrashableMem()
+	_, state := live(t, mem)
 	return used{used{fs: mem}.copy(), state}
 }
 
 // stopped returns the disk of a member that was closed.
 func stopped(t *testing.T) used {
 	t.Helper()
-	u := killed(t)
-	s, err := Open(testOptions(u.fs))
-	require.NoError(t, err)
+	mem := vfs.NewCrashableMem()
+	s, state := live(t, mem)
 	require.NoError(t, s.Close())
-	u.fs = u.copy()
-	return u
+	return used{used{fs: mem}.copy(), state}
 }
 
 // files returns the paths of all files below the member's directory.

@@ -38,20 +38,29 @@
 // A failed write, a failed sync, a failed background job and data that does not
 // match its checksum are final: the store answers every further call with the
 // first failure, writes nothing more, and closes the channel of Failed. After a
-// failed sync nobody knows what the disk holds, so nothing is tried again.
+// failed sync nobody knows what the disk holds, so nothing is tried again. The
+// directory stays locked until the process ends, which should be soon.
 //
 // # What is noticed at Open
 //
 // Open reads the whole log. It checks the checksum of every record of this
 // package, that the log has no gap and its terms never fall, and that log, hard
-// state and applied index agree. Pebble checks its own files when it reads them.
+// state and applied index agree. Pebble checks its tables whenever it reads them,
+// so damage to the state machine is found when it is read, at the latest.
 //
 // No log can tell a torn last write from a damaged one: Pebble takes both for the
-// end of its log. Therefore every synced write carries a number, which goes to a
-// file of its own (the watermark) once the sync is done. A database that ends
-// before the watermark has lost what was acknowledged, and is refused: so are a
-// damaged or missing write-ahead log, and the restored backup of a member that
-// went on since. The watermark is not synced, so a crash of the machine (not of
-// the process) may leave an older one; it then misses damage, but it never
-// refuses a sound database.
+// end of its log, and opens what came before. Two files of this package make the
+// difference:
+//
+//   - Every synced write carries a number, which goes to the watermark once the
+//     sync is done. A database that ends before the watermark has lost what was
+//     acknowledged, and is refused: its write-ahead log is damaged or missing, or
+//     it is the restored backup of a member that went on since. The watermark is
+//     not synced, so a crash of the machine (not of the process) may leave an older
+//     one; it then misses damage to the last writes, but it never refuses a sound
+//     database.
+//   - Each MANIFEST of Pebble has a sum file, which is synced with it.
+//
+// What was applied since the last sync may be lost without a sign: it is applied
+// again from the log.
 package storage

@@ -155,7 +155,7 @@ func (t *tail) compact(index uint64) {
 // slice returns the entries in [lo, hi), all of which are held.
 func (t *tail) slice(lo, hi uint64) []*raftpb.Entry {
 	first := t.entries[0].GetIndex()
-	return t.entries[lo-first : hi-first : hi-first]
+	return t.entries[lo-first : hi-first]
 }
 
 // limitSize returns how many of entries fit in maxBytes: at least one of a
