@@ -158,6 +158,9 @@ func (r *raft) mayCampaign(transfer bool) error {
 		return &CampaignError{Reason: "this member has no vote in the configuration"}
 	case !r.log.snapshotApplied():
 		return &CampaignError{Reason: "a snapshot is not applied yet"}
+	case r.log.last() < r.leaderCommit:
+		// Elected all the same, by an old configuration that it has just caught up to.
+		return &CampaignError{Reason: "the log lacks entries that are committed"}
 	case r.state == StateCandidate && r.out.durableVersion < r.out.version:
 		return &CampaignError{Reason: "the vote of the last campaign is not durable yet"}
 	case r.cfg.LeaseReads && !transfer && r.hearsLeader():

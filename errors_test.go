@@ -234,7 +234,7 @@ func TestAFatalErrorIsToldByEveryCallFromThenOn(t *testing.T) {
 	c.elect(1)
 	m := c.members[2]
 	s := m.Status()
-	err := m.Step(&raftpb.Message{Type: raftpb.MsgHeartbeat, From: 1, To: 2, Term: s.Term, Commit: s.LastIndex + 5})
+	err := m.Step(&raftpb.Message{Type: raftpb.MsgHeartbeat, From: 1, To: 2, Term: s.Term, Epoch: 1, Commit: s.LastIndex + 5})
 	require.ErrorIs(t, err, raft.ErrDataLoss)
 	require.ErrorContains(t, err, fmt.Sprintf("knows that this member held entry %d; the log ends at %d", s.LastIndex+5, s.LastIndex))
 	require.True(t, m.HasReady(), "the error is to be told")

@@ -9,8 +9,11 @@ import (
 
 // heardFrom notes word from the leader of this term.
 func (r *raft) heardFrom(m *raftpb.Message) error {
-	if r.lead != None && r.lead != m.From {
+	switch {
+	case r.lead != None && r.lead != m.From:
 		return malformed(m, fmt.Sprintf("two leaders in one term: %d leads", r.lead))
+	case m.Epoch < r.leaderEpoch:
+		return malformed(m, "it is for an earlier life of this member")
 	}
 	r.clock.election = 0
 	if r.cfg.LeaseReads {
@@ -26,6 +29,7 @@ func (r *raft) appendEntries(m *raftpb.Message) error {
 	if err := r.heardFrom(m); err != nil {
 		return err
 	}
+	r.leaderCommit = max(r.leaderCommit, m.Commit)
 	s := logSlice{prev: entryID{term: m.LogTerm, index: m.Index}, entries: m.Entries}
 	if s.lastIndex() < r.log.committed {
 		r.acknowledge(m, r.log.committed)

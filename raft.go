@@ -27,7 +27,10 @@ type raft struct {
 	lead  uint64
 	// leaderEpoch is the number that the leader gives to this life of this member.
 	leaderEpoch uint64
-	log         *raftLog
+	// leaderCommit is the highest commit index that a leader has told: a log that ends
+	// before it lacks what is committed.
+	leaderCommit uint64
+	log          *raftLog
 	// conf is the configuration after the last entry applied.
 	conf confchange.Config
 	// restored takes its place when the snapshot received last is applied.
@@ -344,7 +347,7 @@ func (r *raft) enter(state StateType, term uint64) {
 		panic(fmt.Sprintf("raft: term falls from %d to %d: %v", r.term, term, r.describe()))
 	}
 	if term > r.term {
-		r.term, r.vote = term, None
+		r.term, r.vote, r.leaderEpoch = term, None, 0
 		r.out.version++
 		r.out.dropHeld()
 	}

@@ -100,7 +100,7 @@ func (r *raft) readRequested(m *raftpb.Message) error {
 // refuseRead tells the asking member that its read gets no index here. A member
 // that gives no epoch would take any answer for an index: it gets none.
 func (r *raft) refuseRead(m *raftpb.Message) error {
-	if m.Epoch != 0 {
+	if m.Epoch != 0 && r.term > 0 {
 		resp := r.newMessage(raftpb.MsgReadIndexResp, m.From)
 		resp.Reject, resp.Entries = true, []*raftpb.Entry{{Data: m.Entries[0].GetData()}}
 		r.send(resp)

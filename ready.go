@@ -2,6 +2,7 @@ package raft
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
@@ -39,8 +40,9 @@ type Ready struct {
 	Transfers []TransferResult
 
 	// MustSync says that the write must survive a crash before it is acknowledged:
-	// it holds a snapshot, entries, a term or a vote. Where it is false, HardState
-	// (if any) holds a new commit index only, which may be lost.
+	// it holds a snapshot, entries, a term, a vote, or a commit index that lets a
+	// configuration change be applied. Where it is false, HardState (if any) holds
+	// another commit index only, which may be lost.
 	MustSync bool
 
 	// Mark names the write of this Ready, for AckAppend. It never falls.
@@ -106,19 +108,24 @@ func (r *raft) nextReady() (Ready, error) {
 		soft := r.softState()
 		rd.SoftState = &soft
 	}
-	if hard := r.hardState(); hard != r.out.handed {
+	changes := slices.ContainsFunc(committed, isConfChange)
+	if hard := r.hardState(); hard != r.out.handed || changes {
 		rd.HardState = r.out.hardStates.next()
 		hard.fill(rd.HardState)
 	}
 	if r.log.snapshot != nil && !r.log.snapshotHanded {
 		rd.Snapshot = r.log.snapshot
 	}
-	rd.MustSync = len(rd.Entries) > 0 || rd.Snapshot != nil || r.out.version != r.out.handedVersion
+	// A member that forgets that a change is committed may need the vote of one that
+	// was removed by it, and is gone.
+	rd.MustSync = len(rd.Entries) > 0 || rd.Snapshot != nil || r.out.version != r.out.handedVersion || changes
 	if rd.MustSync || rd.HardState != nil {
 		rd.Mark++
 	}
 	return rd, nil
 }
+
+func isConfChange(e *raftpb.Entry) bool { return e.GetType() != raftpb.EntryNormal }
 
 // accept notes that rd, which nextReady returned just now, is in the caller's
 // hands.
