@@ -1,10 +1,12 @@
 package member_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
@@ -47,6 +49,7 @@ func newCluster(t *testing.T, n uint64, base member.Config) *cluster {
 		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16}},
 	}
 	c.base.TickInterval = 25 * time.Millisecond
+	c.base.Logger = logOnFailure(t)
 	c.base.RemovalGrace = 200 * time.Millisecond
 	if base.TLS != (member.TLSFiles{}) {
 		c.scheme = "https"
@@ -76,6 +79,35 @@ func newCluster(t *testing.T, n uint64, base member.Config) *cluster {
 	wg.Wait()
 	require.Len(t, c.members, int(n))
 	return c
+}
+
+// logOnFailure returns a logger whose lines are shown when the test fails.
+func logOnFailure(t *testing.T) *slog.Logger {
+	log := &syncBuffer{}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("the members logged:\n" + log.String())
+		}
+	})
+	return slog.New(slog.NewTextHandler(log, nil))
+}
+
+// syncBuffer is a bytes.Buffer for many goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func (c *cluster) closeAll() {
@@ -161,12 +193,13 @@ func (c *cluster) must(status int, id uint64, method, path, body string) answer 
 	deadline := time.Now().Add(patience)
 	for {
 		got, err := c.ask(id, method, path, body)
-		require.NoError(c.t, err)
-		if got.status == status {
+		if err == nil && got.status == status {
 			return got
 		}
-		if got.status != http.StatusServiceUnavailable || time.Now().After(deadline) {
-			require.Equal(c.t, status, got.status, "%s %s on member %d: %s", method, path, id, got.body)
+		if err != nil || got.status != http.StatusServiceUnavailable || time.Now().After(deadline) {
+			// Not require: this is called from other goroutines too.
+			c.t.Errorf("%s %s on member %d: %d instead of %d: %s, %v", method, path, id, got.status, status, got.body, err)
+			return got
 		}
 	}
 }

@@ -26,17 +26,12 @@ func TestAReadOnAnotherMemberSeesAWriteAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for worker := range 8 {
 		wg.Go(func() {
-			key := fmt.Sprint("/kv/key", worker)
 			for i := range 125 {
 				writer, reader := uint64(1+(worker+i)%3), uint64(1+(worker+i+1+i%2)%3)
-				put, err := c.ask(writer, "PUT", key, strconv.Itoa(i))
-				if err != nil || put.status != 204 {
-					t.Errorf("put %d on %d: %+v, %v", i, writer, put, err)
-					return
-				}
-				get, err := c.ask(reader, "GET", key, "")
-				if err != nil || get.status != 200 || get.body != strconv.Itoa(i) {
-					t.Errorf("get of %d on %d: %+v, %v", i, reader, get, err)
+				key, value := fmt.Sprintf("key%d-%d", worker, i), strconv.Itoa(i)
+				c.put(writer, key, value)
+				if got := c.get(reader, key); got != value {
+					t.Errorf("%s on %d is %q after it was put on %d", key, reader, got, writer)
 					return
 				}
 			}

@@ -61,7 +61,6 @@ func mergeItems(items []applyItem) []applyItem {
 // adoptSnapshot acknowledges the snapshot that Save has put in place.
 func (n *Node) adoptSnapshot(meta *raftpb.SnapshotMetadata, trim *trimmer) error {
 	n.log.Info("caught up by a snapshot", "index", meta.GetIndex(), "term", meta.GetTerm())
-	n.conf.Store(meta.GetConfState())
 	if err := n.updatePeers(); err != nil {
 		return err
 	}
@@ -71,7 +70,7 @@ func (n *Node) adoptSnapshot(meta *raftpb.SnapshotMetadata, trim *trimmer) error
 }
 
 func (n *Node) apply(entries []*raftpb.Entry, trim *trimmer) error {
-	changes := confChanges{raft: n.raft, conf: n.conf.Load()}
+	changes := confChanges{raft: n.raft, conf: n.cfg.Machine.ConfState()}
 	before := changes.conf
 	results, err := n.cfg.Machine.Apply(entries, changes.apply)
 	if err != nil {
@@ -79,8 +78,7 @@ func (n *Node) apply(entries []*raftpb.Entry, trim *trimmer) error {
 	}
 	changes.tell(results)
 	n.raft.AckApply(entries[len(entries)-1].Index)
-	if after := changes.conf; after != before {
-		n.conf.Store(after)
+	if changes.conf != before {
 		if err := n.updatePeers(); err != nil {
 			return err
 		}

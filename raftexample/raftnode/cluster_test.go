@@ -1,10 +1,12 @@
 package raftnode_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"testing"
 	"time"
@@ -24,7 +26,7 @@ import (
 const patience = 20 * time.Second
 
 // tick makes elections short, yet longer than a slow machine's hiccups.
-const tick = 20 * time.Millisecond
+const tick = 30 * time.Millisecond
 
 // network carries messages between the members of one process, encoded, in order
 // for each pair, and loses what is sent to or by those that are cut off.
@@ -163,6 +165,7 @@ func membersUpTo(n uint64) []raftnode.Member {
 func newCluster(t *testing.T, n uint64, cfg raftnode.Config, fs func(id uint64) vfs.FS) *cluster {
 	t.Helper()
 	cfg.TickInterval = tick
+	cfg.Logger = logOnFailure(t)
 	c := &cluster{t: t, net: newNetwork(), cfg: cfg, replicas: map[uint64]*replica{}}
 	for _, m := range membersUpTo(n) {
 		c.start(m.ID, fs(m.ID), membersUpTo(n))
@@ -173,6 +176,35 @@ func newCluster(t *testing.T, n uint64, cfg raftnode.Config, fs func(id uint64) 
 		}
 	})
 	return c
+}
+
+// logOnFailure returns a logger whose lines are shown when the test fails.
+func logOnFailure(t *testing.T) *slog.Logger {
+	log := &syncBuffer{}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log("the members logged:\n" + log.String())
+		}
+	})
+	return slog.New(slog.NewTextHandler(log, nil))
+}
+
+// syncBuffer is a bytes.Buffer for many goroutines.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func memFS(uint64) vfs.FS { return vfs.NewMem() }
@@ -215,7 +247,7 @@ func (c *cluster) stop(id uint64) *replica {
 }
 
 func (c *cluster) context() context.Context {
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(c.t.Context(), 3*time.Second)
 	c.t.Cleanup(cancel)
 	return ctx
 }
@@ -254,16 +286,41 @@ func (c *cluster) follower() *replica {
 	return nil
 }
 
+// attempts repeats a request until it is served, as a client does: on a slow machine
+// leaders lose their office now and then.
+func (c *cluster) attempts(request func(ctx context.Context) error) error {
+	deadline := time.Now().Add(patience)
+	for {
+		ctx, cancel := context.WithTimeout(c.t.Context(), 2*time.Second)
+		err := request(ctx)
+		cancel()
+		again := errors.Is(err, raftnode.ErrUnknownOutcome) || errors.Is(err, raftnode.ErrNotServed)
+		if !again || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+// put must not be given one key with different values at a time.
 func (c *cluster) put(r *replica, key, value string) {
 	c.t.Helper()
-	require.NoError(c.t, r.Put(c.context(), key, []byte(value)))
+	err := c.attempts(func(ctx context.Context) error { return r.Put(ctx, key, []byte(value)) })
+	if err != nil {
+		c.t.Errorf("put %q on %d: %v", key, r.id, err)
+	}
 }
 
 func (c *cluster) get(r *replica, key string) string {
 	c.t.Helper()
-	value, found, err := r.Get(c.context(), key)
-	require.NoError(c.t, err)
-	require.True(c.t, found, "key %q on member %d", key, r.id)
+	var value []byte
+	var found bool
+	err := c.attempts(func(ctx context.Context) (err error) {
+		value, found, err = r.Get(ctx, key)
+		return err
+	})
+	if err != nil || !found {
+		c.t.Errorf("get %q on %d: found %v, %v", key, r.id, found, err)
+	}
 	return string(value)
 }
 
@@ -274,7 +331,8 @@ func (c *cluster) change(change func(leader *replica) error) {
 	var err error
 	c.eventually(func() bool {
 		err = change(c.leader())
-		return !errors.Is(err, raft.ErrNotLeader) && !errors.Is(err, raft.ErrTransferFailed)
+		return !errors.Is(err, raft.ErrNotLeader) && !errors.Is(err, raft.ErrTransferFailed) &&
+			!errors.Is(err, raftnode.ErrUnknownOutcome) && !errors.Is(err, raftnode.ErrNotServed)
 	}, "a change of the membership")
 	require.NoError(c.t, err)
 }

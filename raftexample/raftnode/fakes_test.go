@@ -227,9 +227,11 @@ func (f *fakeMachine) Apply(
 			if err != nil {
 				return nil, err
 			}
-			if _, err := applyConf(cc); err != nil {
+			conf, err := applyConf(cc)
+			if err != nil {
 				return nil, err
 			}
+			f.setConf(conf)
 		}
 		if results == nil {
 			continue
@@ -288,7 +290,17 @@ func (f *fakeMachine) Members() ([]kvstore.Member, error) {
 	return f.members, nil
 }
 
-func (f *fakeMachine) ConfState() *raftpb.ConfState { return f.conf }
+func (f *fakeMachine) ConfState() *raftpb.ConfState {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.conf
+}
+
+func (f *fakeMachine) setConf(conf *raftpb.ConfState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.conf = conf
+}
 
 func (f *fakeMachine) OpenSnapshot() (*kvstore.SnapshotReader, error) {
 	return nil, raft.ErrSnapshotTemporarilyUnavailable

@@ -109,6 +109,7 @@ func TestASnapshotWaitsUntilTheStateMachineHasCaughtUp(t *testing.T) {
 		require.Equal(t, []string{"save", "ack append"}, b.journal.all(), "entries are being applied")
 
 		b.machine.mu.Lock()
+		b.machine.conf = meta.ConfState
 		b.machine.members = []kvstore.Member{{ID: 1, URL: "http://h:1"}, {ID: 2, URL: "http://h:2"}, {ID: 4, URL: "http://h:4"}}
 		b.machine.mu.Unlock()
 		close(b.machine.gate)
@@ -252,7 +253,7 @@ func TestAMemberThatHearsOfItsRemovalStops(t *testing.T) {
 func TestAMemberThatIsNotNamedYetGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, Config{})
-		b.conf.Store(nil)
+		b.machine.setConf(nil)
 		b.raft.conf = &raftpb.ConfState{Voters: []uint64{2, 3}}
 		add := confEntry(t, 1, &raftpb.ConfChange{Type: raftpb.ConfChangeAddNode, NodeId: 3})
 		b.raft.ready <- raft.Ready{CommittedEntries: []*raftpb.Entry{add}, Mark: 1}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -47,8 +46,6 @@ type Node struct {
 	waiting *waiters
 	leader  *leaderWatch
 	peers   *peers
-	// conf is the configuration as applied.
-	conf atomic.Pointer[raftpb.ConfState]
 
 	toSave  *queue[raft.Ready]
 	toApply *queue[applyItem]
@@ -82,7 +79,6 @@ func New(cfg Config) (*Node, error) {
 		started:   make(chan struct{}),
 		done:      make(chan struct{}),
 	}
-	n.conf.Store(cfg.Machine.ConfState())
 	n.running, n.stop = context.WithCancelCause(context.Background())
 	return n, nil
 }

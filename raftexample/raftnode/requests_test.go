@@ -453,7 +453,7 @@ func TestALearnerIsPromotedWhenItHasCaughtUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, Config{})
 		changes := b.leading(t)
-		b.conf.Store(&raftpb.ConfState{Voters: []uint64{1, 2}, Learners: []uint64{3}})
+		b.machine.setConf(&raftpb.ConfState{Voters: []uint64{1, 2}, Learners: []uint64{3}})
 		progress := func(match uint64) raft.Status {
 			return raft.Status{RaftState: raft.StateLeader, Commit: 10, Progress: []raft.PeerStatus{{ID: 3, Learner: true, Match: match}}}
 		}
@@ -471,7 +471,7 @@ func TestALearnerIsPromotedWhenItHasCaughtUp(t *testing.T) {
 		require.NoError(t, <-done)
 		require.Equal(t, raftpb.ConfChangeAddNode, (*changes)[0].Type)
 
-		b.conf.Store(&raftpb.ConfState{Voters: []uint64{1, 2}, Learners: []uint64{3}})
+		b.machine.setConf(&raftpb.ConfState{Voters: []uint64{1, 2}, Learners: []uint64{3}})
 		b.raft.setStatus(progress(4))
 		go func() { done <- b.SetMember(within(t, time.Minute), 3, "", false) }()
 		time.Sleep(time.Second)
@@ -490,7 +490,7 @@ func TestLeadershipIsTransferredToVotersOnly(t *testing.T) {
 			return &raft.TransferError{Target: target, Reason: "it is slow"}
 		}
 		require.ErrorIs(t, b.TransferLeader(t.Context(), 2), raft.ErrTransferFailed)
-		b.conf.Store(&raftpb.ConfState{Voters: []uint64{1, 2}, Learners: []uint64{3}})
+		b.machine.setConf(&raftpb.ConfState{Voters: []uint64{1, 2}, Learners: []uint64{3}})
 		err := b.TransferLeader(t.Context(), 3)
 		require.ErrorIs(t, err, ErrConflict)
 		require.ErrorContains(t, err, "learner")
@@ -561,7 +561,7 @@ func TestTheStatusTellsWhatTheMemberKnows(t *testing.T) {
 func TestAMemberThatIsLeavingIsStillListed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, Config{})
-		b.conf.Store(&raftpb.ConfState{Voters: []uint64{1, 2}, VotersOutgoing: []uint64{2, 3}, LearnersNext: []uint64{3}})
+		b.machine.setConf(&raftpb.ConfState{Voters: []uint64{1, 2}, VotersOutgoing: []uint64{2, 3}, LearnersNext: []uint64{3}})
 		require.Equal(t, []Member{
 			{ID: 1, URL: "http://h:1", Role: RoleVoter},
 			{ID: 2, URL: "http://h:2", Role: RoleVoter},

@@ -12,7 +12,7 @@ import (
 
 // Members returns the configuration that this member has applied, by ascending id.
 func (n *Node) Members() []Member {
-	conf := n.conf.Load()
+	conf := n.cfg.Machine.ConfState()
 	urls := map[uint64]string{}
 	if stored, err := n.cfg.Machine.Members(); err == nil {
 		for _, m := range stored {
@@ -38,7 +38,7 @@ func (n *Node) Members() []Member {
 
 // IsMember reports whether the configuration that this member has applied names
 // it.
-func (n *Node) IsMember() bool { return names(n.conf.Load(), n.cfg.ID) }
+func (n *Node) IsMember() bool { return names(n.cfg.Machine.ConfState(), n.cfg.ID) }
 
 // Leader returns the leader as far as this member knows, or raft.None, and a
 // channel that is closed when that changes.
