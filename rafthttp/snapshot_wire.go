@@ -2,7 +2,6 @@ package rafthttp
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"hash"
@@ -14,14 +13,10 @@ import (
 // A snapshot is sent as frames: the message; what is announced of the body, a
 // varint: 0 for none, 1 for one of unknown size, otherwise its size plus 2; the
 // body in chunks of chunkBytes, the last of which may be shorter; an empty frame;
-// the trailer.
+// the trailer: the size of the body, big-endian, and the SHA-256 of the frames
+// before the body and of the body.
 
-const (
-	chunkBytes = 64 << 10
-	// trailerBytes is the size of the body, big-endian, and the SHA-256 of the frames
-	// before the body and of the body.
-	trailerBytes = 8 + sha256.Size
-)
+const chunkBytes = 64 << 10
 
 // snapshotHeader is what precedes the body of a snapshot.
 type snapshotHeader struct {
