@@ -7,9 +7,9 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
+	"os"
 	"strings"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -107,7 +107,7 @@ func checkManifest(fs vfs.FS, dir string) error {
 		return err
 	}
 	f, err := fs.Open(desc.ManifestFilename)
-	if oserror.IsNotExist(err) {
+	if errors.Is(err, os.ErrNotExist) {
 		return corrupt(desc.ManifestFilename, "it is missing", nil)
 	}
 	if err != nil {
@@ -134,7 +134,7 @@ func ignoreEOF(err error) error {
 
 func readSum(fs vfs.FS, path string) (length uint64, sum uint32, err error) {
 	if _, err := fs.Stat(path); err != nil {
-		if oserror.IsNotExist(err) {
+		if errors.Is(err, os.ErrNotExist) {
 			return 0, 0, corrupt(path, "it is missing", nil)
 		}
 		return 0, 0, err

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
-	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -40,7 +40,11 @@ func (s *Store) open() error {
 	if err := createDirectories(s.opts.FS, s.opts.Dir); err != nil {
 		return err
 	}
-	var err error
+	dir, err := realPath(s.opts.FS, s.opts.Dir)
+	if err != nil {
+		return err
+	}
+	s.opts.Dir = dir
 	s.lock, err = pebble.LockDirectory(s.opts.Dir, s.opts.FS)
 	if err != nil {
 		return lockError(err)
@@ -75,7 +79,7 @@ func cause(err error) error {
 // createDirectories creates path and what leads to it, and syncs each parent of a
 // new directory: otherwise a crash could take a synced database with it.
 func createDirectories(f vfs.FS, path string) error {
-	if _, err := f.Stat(path); err == nil || !oserror.IsNotExist(err) {
+	if _, err := f.Stat(path); err == nil || !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	parent := f.PathDir(path)
@@ -84,10 +88,23 @@ func createDirectories(f vfs.FS, path string) error {
 			return err
 		}
 	}
-	if err := f.MkdirAll(path, 0o755); err != nil {
+	if err := f.MkdirAll(path, 0o750); err != nil {
 		return err
 	}
 	return syncDirectory(f, parent)
+}
+
+// realPath returns the one path of dir that the lock of the process knows: an
+// operating system's locks keep out other processes only.
+func realPath(f vfs.FS, dir string) (string, error) {
+	if f != vfs.Default {
+		return dir, nil
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(dir)
 }
 
 func syncDirectory(f vfs.FS, path string) error {
@@ -119,11 +136,11 @@ func (s *Store) prepare() (number uint64, err error) {
 	if err := s.opts.FS.RemoveAll(incoming); err != nil {
 		return 0, err
 	}
-	if err := s.opts.FS.MkdirAll(incoming, 0o755); err != nil {
+	if err := s.opts.FS.MkdirAll(incoming, 0o750); err != nil {
 		return 0, err
 	}
 	_, err = s.opts.FS.Stat(s.opts.path(databaseDir))
-	if !oserror.IsNotExist(err) {
+	if !errors.Is(err, fs.ErrNotExist) {
 		return number, err
 	}
 	if number > 0 {
@@ -188,7 +205,7 @@ func (s *Store) openDatabase(dir string) error {
 	// What the file system reports is not damage, unless a file is missing.
 	err = cause(err)
 	var path *fs.PathError
-	if dir == newDatabaseDir || errors.Is(err, ErrCorrupt) || errors.As(err, &path) && !oserror.IsNotExist(err) {
+	if dir == newDatabaseDir || errors.Is(err, ErrCorrupt) || errors.As(err, &path) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	return corrupt(s.opts.path(dir), "Pebble cannot open the database", err)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -90,6 +91,10 @@ func (o Options) watched() (Options, io.Closer) {
 	return o, closer
 }
 
+// bloomBits is the size of the filters per key: about one in a hundred keys that
+// are not there is looked for in vain.
+const bloomBits = 10
+
 func (o Options) pebble(f *failure, cache *pebble.Cache) *pebble.Options {
 	listener := &pebble.EventListener{
 		BackgroundError: func(err error) { f.stopHere("background job of the database", err) },
@@ -104,6 +109,12 @@ func (o Options) pebble(f *failure, cache *pebble.Cache) *pebble.Options {
 		EventListener:      listener,
 		MemTableSize:       uint64(o.MemTableBytes),
 		FormatMajorVersion: pebble.FormatNewest,
+		// Four buffers are filled before writes wait for the flush of the first.
+		MemTableStopWritesThreshold: 4,
+	}
+	for i := range options.Levels {
+		// A key that is not there is looked for in no table.
+		options.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
 	// The tables of staged snapshots are written with the same options.
 	options.EnsureDefaults()

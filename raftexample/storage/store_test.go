@@ -53,6 +53,20 @@ func TestADirectoryIsOpenOnlyOnce(t *testing.T) {
 	}
 }
 
+func TestADirectoryIsOpenOnlyOnceWhateverItIsCalled(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.Mkdir("parent", 0o700))
+	require.NoError(t, os.Symlink("parent", "link"))
+	o := Options{Dir: "parent/member", ClusterID: 1, MemberID: 1}
+	s := mustOpen(t, o)
+	for _, name := range []string{"./parent/member", "parent/../parent/member/", "link/member"} {
+		o.Dir = name
+		_, err := Open(o)
+		require.ErrorIs(t, err, ErrLocked, name)
+	}
+	require.NoError(t, s.Close())
+}
+
 func TestADirectoryThatCannotBeWrittenIsNotLocked(t *testing.T) {
 	file := t.TempDir() + "/file"
 	require.NoError(t, os.WriteFile(file, nil, 0o600))
