@@ -148,7 +148,6 @@ func TestStoreKeepsTheContractOfStorage(t *testing.T) {
 	}{
 		{"with recent entries in memory", 0},
 		{"with few entries in memory", 120},
-		{"with no entries in memory", -1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storagetest.Store {
