@@ -320,6 +320,23 @@ func TestAnInterruptEndsAMemberInGoodOrder(t *testing.T) {
 	}
 }
 
+func TestARemovedMemberEndsAndDoesNotStartAgain(t *testing.T) {
+	c := newMachines(t)
+	leader := c.leader()
+	removed := 1 + leader%3
+	c.eventually(204, leader, "DELETE", fmt.Sprint("/members/", removed), "")
+	p := c.running[removed]
+	delete(c.running, removed)
+	require.Zero(t, p.wait(t), "%s", p.said())
+	require.Contains(t, p.said(), "removed from the cluster")
+
+	again := launch(t, c.args[removed]...)
+	require.Equal(t, 1, again.wait(t))
+	require.Contains(t, again.said(), "removed from the cluster")
+	require.Contains(t, again.said(), "an id that was never used")
+	c.eventually(204, leader, "PUT", "/kv/a", "1")
+}
+
 func TestASecondInterruptEndsTheProcessAtOnce(t *testing.T) {
 	c := newMachines(t)
 	leader := c.leader()

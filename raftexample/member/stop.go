@@ -51,15 +51,15 @@ func (m *Member) supervise() {
 		err = m.node.Err()
 	case err = <-m.failed:
 	}
+	if errors.Is(err, raftnode.ErrRemoved) {
+		err = errors.Join(err, m.markRemoved())
+	}
 	m.drain()
 	m.transport.Stop()
 	m.node.Stop()
 	if err == nil {
 		// It may have failed meanwhile.
 		err = m.node.Err()
-	}
-	if errors.Is(err, raftnode.ErrRemoved) {
-		err = errors.Join(err, m.markRemoved())
 	}
 	m.err = errors.Join(err, m.release())
 }
