@@ -217,13 +217,11 @@ func (t *Transport) greet(raw net.Conn, early *bufio.Reader, in *inbound) (*conn
 	if early.Buffered() > 0 {
 		return nil, refusal(ReasonBadRequest, "the sender did not wait for the answer to the handshake")
 	}
-	if err := raw.SetDeadline(time.Time{}); err != nil { // those of the server
-		return nil, err
-	}
 	idle := t.cfg.IdleTimeout
 	if in.kind == kindSnapshot {
 		idle = t.cfg.SnapshotTimeout
 	}
+	// Deadlines that the server has set are gone with the first read and write.
 	c := newConn(raw, raw, t.cfg.MaxFrameSize, idle, t.cfg.WriteTimeout)
 	if _, err := c.Write(in.accepted()); err != nil {
 		return nil, fmt.Errorf("answering the handshake: %w", err)

@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -22,9 +23,11 @@ import (
 )
 
 // greeting is a handshake of member 1 to member 2 as an HTTP request.
-func greeting() *http.Request {
+func greeting() *http.Request { return greetingFrom(1, 2) }
+
+func greetingFrom(from, to uint64) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, Path, nil)
-	r.Header = hello{cluster: testCluster, from: 1, to: 2, kind: kindBulk}.header()
+	r.Header = hello{cluster: testCluster, from: from, to: to, kind: kindBulk}.header()
 	return r
 }
 
@@ -403,6 +406,16 @@ func TestBytesThatAreRefused(t *testing.T) {
 			require.Zero(t, b.raft.callCount()-b.raft.unreachableCount(1))
 		})
 	}
+}
+
+func TestAVerdictIsNotLostBehindWhatIsStillOnItsWay(t *testing.T) {
+	b := newCluster(t, false).start(2, "")
+	require.NoError(t, b.AddPeer(1, "http://127.0.0.1:1"))
+	stream := dialRaw(t, b, 1, kindBulk)
+	stream.write(append(binary.AppendUvarint(nil, DefaultMaxFrameSize+1), make([]byte, 1<<20)...))
+	requireRefused(t, ReasonFrameTooLarge, stream.verdict())
+	_, err := stream.in.next()
+	require.ErrorIs(t, err, io.EOF, "the connection ends, and is not reset")
 }
 
 func TestAnnouncedFramesOfManyConnectionsCostNoMemory(t *testing.T) {

@@ -273,7 +273,16 @@ func TestAPeerThatMovedIsFoundAtItsNewURL(t *testing.T) {
 
 func TestARemovedPeerStillGetsWhatWasSent(t *testing.T) {
 	overTCPAndTLS(t, func(t *testing.T, c *cluster) {
-		a, b := c.pair()
+		// Its pings would reset a connection that is closed before all is read.
+		slow := func(cfg *Config, r *fakeRaft) {
+			cfg.PingInterval = 5 * time.Millisecond
+			r.process = func(context.Context, *raftpb.Message) error {
+				<-time.After(time.Millisecond)
+				return nil
+			}
+		}
+		a, b := c.start(1, ""), c.start(2, "", slow)
+		connect(t, a, b)
 		const n = 200
 		for i := range uint64(n) {
 			a.Send([]*raftpb.Message{appendOf(i, 10<<10)})

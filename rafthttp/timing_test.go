@@ -389,14 +389,20 @@ func TestASnapshotThatMakesNoProgressFails(t *testing.T) {
 			body.requireClosed(t)
 		}, withSink(&fakeSink{}))
 	})
-	for name, bytes := range map[string]int{"the sink, at first": 10 * chunkBytes, "the sink, in the end": 0} {
+	for name, before := range map[string]func(io.Reader) error{
+		"the sink, at first":   func(io.Reader) error { return nil },
+		"the sink, in the end": func(body io.Reader) error { _, err := io.Copy(io.Discard, body); return err },
+	} {
 		t.Run(name, func(t *testing.T) {
-			sink := &fakeSink{before: func(ctx context.Context, _ io.Reader) error {
+			sink := &fakeSink{before: func(ctx context.Context, body io.Reader) error {
+				if err := before(body); err != nil {
+					return err
+				}
 				<-ctx.Done()
 				return ctx.Err()
 			}}
 			pipePair(t, func(t *testing.T, _ *pipeNet, a, b *member) {
-				a.SendSnapshot(snapshotOf(3), bodyOf(strings.NewReader(randomText(bytes))), -1)
+				a.SendSnapshot(snapshotOf(3), bodyOf(strings.NewReader(randomText(10*chunkBytes))), -1)
 				wait(DefaultSnapshotTimeout + 2*time.Second)
 				a.awaitReport(raft.SnapshotFailure)
 				require.Equal(t, 1, sink.failures())
@@ -417,6 +423,24 @@ func TestASinkThatTakesLongInTheEndIsWaitedFor(t *testing.T) {
 		a.awaitReport(raft.SnapshotFinish)
 		require.Equal(t, []string{"x"}, sink.got())
 	}, withSink(sink))
+}
+
+func TestARemovedPeerIsCutOffAtOnce(t *testing.T) {
+	pipePair(t, func(t *testing.T, _ *pipeNet, a, b *member) {
+		wait(time.Minute)
+		body := newEndlessBody(10)
+		a.SendSnapshot(snapshotOf(3), body, -1)
+		synctest.Wait()
+		require.True(t, b.peer(1).Snapshots.Receiving)
+		a.RemovePeer(2)
+		wait(unreachableInterval)
+		requireActive(t, false, b.peer(1))
+		require.False(t, b.peer(1).Snapshots.Receiving)
+		a.awaitReport(raft.SnapshotFailure)
+		body.requireClosed(t)
+		_, err := a.accept(greetingFrom(2, 1))
+		requireRefused(t, ReasonUnknownSender, err)
+	}, withSink(&fakeSink{}))
 }
 
 func TestASilentLinkFailsASnapshot(t *testing.T) {
