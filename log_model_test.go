@@ -23,9 +23,10 @@ type logModel struct {
 	snapIndex, snapTerm uint64
 	// writes are handed out and not in the storage yet, oldest first.
 	writes []modelWrite
-	// durable is how far the storage holds what the model holds.
+	// lent are all slices that were handed out.
 	lent []lent
-	next uint64 // the next entry to be handed out to be applied
+	// next is the next entry to be handed out to be applied.
+	next uint64
 }
 
 type modelWrite struct {
@@ -259,6 +260,9 @@ func (m *logModel) Check(t *rapid.T) {
 		default:
 			require.NoError(t, err)
 			require.Equal(t, m.term(i), term, "term of entry %d", i)
+		}
+		if term, known := m.l.terms.at(i); known && i <= m.last() {
+			require.Equal(t, m.term(i), term, "term of entry %d, without the storage and the tail", i)
 		}
 	}
 	l := m.l

@@ -266,6 +266,13 @@ func TestAStorageThatReturnsEntriesOfAnotherNumberThanAsked(t *testing.T) {
 			says: "have gaps",
 		},
 		{
+			name: "the last one asked for behind others: they are refused",
+			entries: func(lo, hi uint64) ([]*raftpb.Entry, error) {
+				return append(run(lo+7, 1, 1), run(hi-1, 1)...), nil
+			},
+			says: "do not begin there",
+		},
+		{
 			name:    "an error: it is passed on",
 			entries: func(lo, hi uint64) ([]*raftpb.Entry, error) { return nil, errDisk },
 			fails:   errDisk,
@@ -443,6 +450,10 @@ func TestAnAppendReplacesWhatConflicts(t *testing.T) {
 		{
 			"a conflict in the storage covers what the storage holds",
 			logSlice{prev: entryID{2, 5}, entries: run(6, 6, 6)}, 6, []entryID{{2, 5}, {6, 6}, {6, 7}},
+		},
+		{
+			"a conflict in the storage behind entries that agree keeps those",
+			logSlice{prev: entryID{1, 4}, entries: run(5, 2, 6)}, 6, []entryID{{2, 5}, {6, 6}},
 		},
 		{
 			"a conflict right behind what is committed is the last that may be",
