@@ -329,7 +329,7 @@ func within(t *testing.T, fn func() error) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(time.Minute):
+	case <-time.After(5 * time.Minute):
 		require.Fail(t, "the store hangs")
 		return nil
 	}
