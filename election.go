@@ -69,7 +69,7 @@ func (r *raft) tick() {
 	}
 	if r.clock.election >= r.clock.timeout {
 		if err := r.campaign(false); err != nil && r.failed == nil {
-			r.logger.Debug("no campaign", "id", r.id, "err", err)
+			r.logger.Debug("no campaign", "err", err)
 		}
 		r.clock.election = 0
 		if r.state == StateFollower {
@@ -195,7 +195,7 @@ func (r *raft) unappliedConfChange() (index uint64, err error) {
 func (r *raft) becomePreCandidate() {
 	r.enter(StatePreCandidate, r.term)
 	r.setLeader(None)
-	r.logger.Info("became pre-candidate", "id", r.id, "term", r.term)
+	r.logger.Info("became pre-candidate", "term", r.term)
 	r.requestVotes(raftpb.MsgPreVote, r.term+1, nil)
 	r.countVote(r.id, true)
 }
@@ -206,7 +206,7 @@ func (r *raft) becomeCandidate(transfer bool) {
 	r.enter(StateCandidate, r.term+1)
 	r.setLeader(None)
 	r.castVote(r.id)
-	r.logger.Info("became candidate", "id", r.id, "term", r.term)
+	r.logger.Info("became candidate", "term", r.term)
 	var context []byte
 	if transfer {
 		context = campaignTransfer
@@ -354,7 +354,7 @@ func (r *raft) becomeLeader() {
 		self.BecomeReplicate()
 	}
 	r.setLeader(r.id)
-	r.logger.Info("became leader", "id", r.id, "term", r.term, "last", last)
+	r.logger.Info("became leader", "term", r.term, "last", last)
 	r.appendOwn([]*raftpb.Entry{{}})
 	r.selfAcked()
 }
@@ -378,7 +378,7 @@ func (r *raft) holdsQuorum() bool {
 	if active && !stalled {
 		return true
 	}
-	r.logger.Info("leader steps down", "id", r.id, "term", r.term, "quorum_active", active, "disk_stalled", stalled)
+	r.logger.Info("leader steps down", "term", r.term, "quorum_active", active, "disk_stalled", stalled)
 	r.becomeFollower(r.term, None)
 	return false
 }

@@ -67,7 +67,8 @@ var (
 // ProposalDroppedError says why a proposal was dropped.
 type ProposalDroppedError struct {
 	Reason DropReason
-	// Leader is the member leadership is being transferred to (DropTransferring).
+	// Target is the member to which leadership is being transferred
+	// (DropTransferring), else None.
 	Target uint64
 }
 

@@ -26,9 +26,7 @@ func drive(ctx context.Context, node *raft.Node, disk *raft.MemoryStorage, inbox
 		case <-ticker.C:
 			node.Tick()
 		case m := <-inbox:
-			if err := node.Step(ctx, m); err != nil {
-				return err
-			}
+			_ = node.Step(ctx, m) // one that is refused changes nothing
 		case rd, ok := <-node.Ready():
 			if !ok {
 				return node.Err()

@@ -53,7 +53,7 @@ func (r *raft) applyConfChange(cc raftpb.ConfChangeI) error {
 		return &ConfChangeError{Reason: err.Error()}
 	}
 	r.conf = next
-	r.logger.Info("configuration changed", "id", r.id, "term", r.term, "voters", next.Voters,
+	r.logger.Info("configuration changed", "term", r.term, "voters", next.Voters,
 		"outgoing", next.VotersOutgoing, "learners", next.Learners)
 	if r.state == StateLeader {
 		r.confChangedAsLeader()
@@ -91,5 +91,5 @@ func (r *raft) leaveJointIfDue() {
 		return
 	}
 	r.appendOwn([]*raftpb.Entry{{Type: raftpb.EntryConfChangeV2}})
-	r.logger.Info("leaving the joint configuration", "id", r.id, "term", r.term, "index", r.leader.pendingConf)
+	r.logger.Info("leaving the joint configuration", "term", r.term, "index", r.leader.pendingConf)
 }

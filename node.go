@@ -12,8 +12,8 @@ import (
 
 // Node drives a RawNode from a goroutine of its own. All its methods are safe for
 // concurrent use. Calls that wait end with ErrStopped when the node has stopped,
-// and with the context's error when that ends first; the latter leaves open
-// whether the call had its effect.
+// and with the context's error when that ends first; either leaves open whether the
+// call had its effect.
 //
 // One goroutine is to receive from Ready and to acknowledge what it received:
 //
@@ -159,7 +159,7 @@ func (n *Node) handle(t task) {
 		err = n.rn.Propose(t.data)
 	case taskStep:
 		if err = n.rn.Step(t.msg); err != nil {
-			n.rn.raft.logger.Debug("message had no effect", "id", n.rn.raft.id, "err", err)
+			n.rn.raft.logger.Debug("message had no effect", "err", err)
 		}
 	case taskRead:
 		n.reads.add(t.read)
@@ -327,7 +327,7 @@ func (n *Node) AckApply(index uint64) {
 
 func (r *raft) logMisuse(err error) {
 	if err != nil {
-		r.logger.Error("wrong acknowledgement", "id", r.id, "err", err)
+		r.logger.Error("wrong acknowledgement", "err", err)
 	}
 }
 

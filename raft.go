@@ -126,7 +126,7 @@ func newRaft(cfg *Config) (*raft, error) {
 	}
 	r := &raft{
 		cfg:         cfg,
-		logger:      cfg.Logger,
+		logger:      cfg.Logger.With("member", cfg.ID),
 		id:          cfg.ID,
 		term:        hs.GetTerm(),
 		vote:        hs.GetVote(),
@@ -151,7 +151,7 @@ func newRaft(cfg *Config) (*raft, error) {
 	if cfg.LeaseReads && r.term > 0 {
 		r.clock.promise = uint64(cfg.ElectionTick) // as it may have been given before the restart
 	}
-	r.logger.Info("started", "id", r.id, "term", r.term, "commit", log.committed, "applied", log.applied,
+	r.logger.Info("started", "term", r.term, "commit", log.committed, "applied", log.applied,
 		"last", log.last(), "voters", conf.Voters)
 	return r, nil
 }
@@ -169,7 +169,7 @@ func (r *raft) checkQuorum() bool { return !r.cfg.DisableCheckQuorum }
 func (r *raft) fail(err error) error {
 	if r.failed == nil {
 		r.failed = err
-		r.logger.Error("stopped", "id", r.id, "err", err)
+		r.logger.Error("stopped", "err", err)
 	}
 	return r.failed
 }
@@ -337,7 +337,7 @@ func (r *raft) becomeFollower(term, lead uint64) {
 	}
 	r.setLeader(lead)
 	if was != StateFollower || term != from {
-		r.logger.Info("became follower", "id", r.id, "term", r.term, "leader", lead)
+		r.logger.Info("became follower", "term", r.term, "leader", lead)
 	}
 }
 

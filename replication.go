@@ -144,7 +144,7 @@ func (r *raft) withoutVote() bool { return !r.conf.IsVoter(r.id) && !r.cfg.Disab
 // and the others have been told.
 func (r *raft) resignIfRemoved() {
 	if r.failed == nil && r.withoutVote() && r.committedInTerm() {
-		r.logger.Info("leader steps down", "id", r.id, "term", r.term, "voter", false)
+		r.logger.Info("leader steps down", "term", r.term, "voter", false)
 		r.becomeFollower(r.term, None)
 	}
 }
@@ -199,7 +199,7 @@ func (r *raft) sendSnapshot(pr *progress.Progress) {
 	switch {
 	case errors.Is(err, ErrSnapshotTemporarilyUnavailable):
 		pr.Due = false
-		r.logger.Debug("no snapshot to send yet", "id", r.id, "to", pr.ID)
+		r.logger.Debug("no snapshot to send yet", "to", pr.ID)
 		return
 	case err != nil:
 		_ = r.fail(err) // told by the next call
@@ -208,7 +208,7 @@ func (r *raft) sendSnapshot(pr *progress.Progress) {
 	m := r.newMessage(raftpb.MsgSnap, pr.ID)
 	m.Snapshot, m.Epoch = s, pr.Epoch
 	pr.BecomeSnapshot(s.GetMetadata().GetIndex())
-	r.logger.Debug("sending a snapshot", "id", r.id, "to", pr.ID, "index", pr.PendingSnapshot)
+	r.logger.Debug("sending a snapshot", "to", pr.ID, "index", pr.PendingSnapshot)
 	r.send(m)
 }
 
