@@ -27,13 +27,25 @@ type identity struct {
 	Joined bool `json:"joined"`
 	// Removed: the member learnt that it was removed.
 	Removed bool `json:"removed"`
+	// Stored: there is a database. Where it is gone later, so are promises that the
+	// others rely on.
+	Stored bool `json:"stored"`
 }
+
+// databaseDir names the member's database in its data directory.
+const databaseDir = "db"
 
 // claim makes dir the data directory of the member, or checks that it is.
 func claim(dir string, id uint64, cluster string, join bool) (identity, error) {
 	me, err := readIdentity(dir)
 	isNew := errors.Is(err, fs.ErrNotExist)
+	stored, readErr := hasEntries(filepath.Join(dir, databaseDir))
 	switch {
+	case readErr != nil:
+		return me, readErr
+	case isNew && stored:
+		return me, usagef("%s holds a database, and %s, which says whose it is, is missing: restore it, or replace this member by a new one with another id and an empty data directory",
+			dir, identityFile)
 	case isNew:
 		me = identity{Format: identityFormat, ID: id, Cluster: cluster}
 	case err != nil:
@@ -48,11 +60,24 @@ func claim(dir string, id uint64, cluster string, join bool) (identity, error) {
 		return me, fmt.Errorf("%w: member %d, whose data are in %s; to add a member, choose an id that was never used and an empty data directory",
 			raftnode.ErrRemoved, id, dir)
 	}
+	if me.Stored && !stored {
+		return me, usagef("the database of member %d in %s is gone, and with it what the others rely on: restore it, or replace this member by a new one with another id and an empty data directory",
+			id, dir)
+	}
 	if !isNew && (me.Joined || !join) {
 		return me, nil
 	}
 	me.Joined = join
 	return me, me.write(dir)
+}
+
+// hasEntries reports whether dir is a directory that is not empty.
+func hasEntries(dir string) (bool, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return len(entries) > 0, err
 }
 
 func readIdentity(dir string) (identity, error) {

@@ -132,13 +132,19 @@ func (m *Member) listen(tlsConfig *tls.Config) (err error) {
 // open opens the data and starts consensus on them.
 func (m *Member) open(tlsConfig *tls.Config) (err error) {
 	m.storage, err = storage.Open(storage.Options{
-		Dir:       filepath.Join(m.cfg.Dir, "db"),
+		Dir:       filepath.Join(m.cfg.Dir, databaseDir),
 		ClusterID: m.clusterID,
 		MemberID:  m.cfg.ID,
 		Logger:    m.cfg.Logger,
 	})
 	if err != nil {
 		return err
+	}
+	if !m.identity.Stored {
+		m.identity.Stored = true
+		if err := m.identity.write(m.cfg.Dir); err != nil {
+			return err
+		}
 	}
 	raftCfg := raftnode.Config{
 		ID:              m.cfg.ID,

@@ -372,16 +372,43 @@ func TestDamagedDataAreAnErrorThatSaysSo(t *testing.T) {
 	}
 	for name, spoil := range damage {
 		t.Run(name, func(t *testing.T) {
-			c := newCluster(t, 1, member.Config{})
-			c.put(1, "a", "1")
-			cfg := c.config(1)
-			c.shutdown(1)
+			cfg := stoppedWithData(t)
 			spoil(t, cfg.Dir)
 			_, err := member.Start(cfg)
 			require.Error(t, err)
 			require.ErrorContains(t, err, cfg.Dir, "it must say where")
 			if !strings.Contains(name, "identity") {
 				require.ErrorIs(t, err, storage.ErrCorrupt)
+			}
+		})
+	}
+}
+
+// stoppedWithData returns the configuration of a member that was stopped after a
+// write.
+func stoppedWithData(t *testing.T) member.Config {
+	c := newCluster(t, 1, member.Config{})
+	c.put(1, "a", "1")
+	cfg := c.config(1)
+	c.shutdown(1)
+	return cfg
+}
+
+// A member that starts empty in the place of one that has promised something could
+// elect a leader that lacks what was acknowledged.
+func TestAMemberWhoseDataAreGoneDoesNotStart(t *testing.T) {
+	for name, remove := range map[string]struct{ path, says string }{
+		"its database":        {"db", "is gone"},
+		"what says who it is": {"member.json", "is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := stoppedWithData(t)
+			require.NoError(t, os.RemoveAll(filepath.Join(cfg.Dir, remove.path)))
+			for range 2 {
+				_, err := member.Start(cfg)
+				require.ErrorIs(t, err, member.ErrUsage)
+				require.ErrorContains(t, err, remove.says)
+				require.ErrorContains(t, err, "another id and an empty data directory")
 			}
 		})
 	}
