@@ -25,7 +25,8 @@ var (
 var (
 	// ErrConfig: the Config cannot be used; the message says which field and why.
 	ErrConfig = errors.New("raft: invalid config")
-	// ErrStopped: the Node was stopped, or a fatal error stopped it (see Node.Err).
+	// ErrStopped: the Node was stopped, or a fatal error stopped it (see Node.Err),
+	// before it handled the call.
 	ErrStopped = errors.New("raft: stopped")
 	// ErrProposalDropped: the proposal is not in any log and never will be from this
 	// call. The error is a *ProposalDroppedError, which holds the reason.

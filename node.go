@@ -11,9 +11,10 @@ import (
 )
 
 // Node drives a RawNode from a goroutine of its own. All its methods are safe for
-// concurrent use. Calls that wait end with ErrStopped when the node has stopped,
-// and with the context's error when that ends first; either leaves open whether the
-// call had its effect.
+// concurrent use. Calls that wait end with the context's error when that ends
+// first, which leaves open whether they have an effect, and with ErrStopped when the
+// node has stopped. A proposal, a campaign, and any other call that ends so was not
+// begun and has no effect; only TransferLeadership may have begun its work.
 //
 // One goroutine is to receive from Ready and to acknowledge what it received:
 //
@@ -225,6 +226,13 @@ func (n *Node) wait(ctx context.Context, t task) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-n.done:
+	}
+	// The call may have been the last that was handled: what ends with ErrStopped
+	// must not have been begun.
+	select {
+	case err := <-t.result:
+		return err
+	default:
 		return n.stopped()
 	}
 }
@@ -270,13 +278,14 @@ func (n *Node) TickN(k int) {
 func (n *Node) Campaign(ctx context.Context) error { return n.call(ctx, (*RawNode).Campaign) }
 
 // Propose asks for data to be appended to the log; see RawNode.Propose. It waits
-// until the data is in this leader's log or on its way to the leader.
+// until the data is in this leader's log or on its way to the leader. With
+// ErrStopped, as with ErrProposalDropped, the data is certainly in no log.
 func (n *Node) Propose(ctx context.Context, data []byte) error {
 	return n.wait(ctx, task{kind: taskPropose, data: data})
 }
 
 // ProposeConfChange asks for a configuration change; see
-// RawNode.ProposeConfChange.
+// RawNode.ProposeConfChange. With ErrStopped, it was not proposed.
 func (n *Node) ProposeConfChange(ctx context.Context, cc raftpb.ConfChangeI) error {
 	return n.call(ctx, func(rn *RawNode) error { return rn.ProposeConfChange(cc) })
 }
@@ -354,7 +363,7 @@ func (n *Node) ReadIndex(ctx context.Context) (uint64, error) {
 // TransferLeadership hands leadership to target and waits until it leads. It
 // returns an error that matches ErrTransferFailed when it does not come to that.
 // On a follower, which does not learn that the leader gave up, it waits until
-// another member leads or ctx ends.
+// another member leads or ctx ends. With ErrStopped, target may still come to lead.
 func (n *Node) TransferLeadership(ctx context.Context, target uint64) error {
 	w := &transferWaiter{target: target, result: make(chan error, 1)}
 	err := n.call(ctx, func(rn *RawNode) error {
