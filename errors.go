@@ -31,8 +31,9 @@ var (
 	// ErrProposalDropped: the proposal is not in any log and never will be from this
 	// call. The error is a *ProposalDroppedError, which holds the reason.
 	ErrProposalDropped = errors.New("raft: proposal dropped")
-	// ErrConfChangeRefused: the configuration change was not proposed. The error is
-	// a *ConfChangeError, which holds the reason.
+	// ErrConfChangeRefused: the configuration change has no effect: it was not
+	// proposed or, from ApplyConfChange, is not legal where it was committed. The
+	// error is a *ConfChangeError, which holds the reason.
 	ErrConfChangeRefused = errors.New("raft: configuration change refused")
 	// ErrReadDropped: the read got no index. The error is a *ReadDroppedError, which
 	// holds the reason. The read may be asked again.
@@ -118,7 +119,7 @@ func (e *ProposalDroppedError) Error() string {
 // Is matches ErrProposalDropped.
 func (e *ProposalDroppedError) Is(target error) bool { return target == ErrProposalDropped }
 
-// ConfChangeError says why a configuration change was not proposed.
+// ConfChangeError says why a configuration change was refused.
 type ConfChangeError struct {
 	// Reason is a sentence for people.
 	Reason string
