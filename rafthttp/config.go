@@ -14,11 +14,11 @@ import (
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
-// Raft is the member that a Transport serves: a *raft.Node and what the
-// application knows about the membership. All methods are called from goroutines
-// of the Transport, several at a time, and never from inside Send or SendSnapshot,
-// so an implementation may call those while it holds its own locks. None is called
-// after Stop has returned.
+// Raft is the member that a Transport serves: an adapter of a few lines around a
+// *raft.Node and what the application knows about the membership. All methods are
+// called from goroutines of the Transport, several at a time, and never from inside
+// Send or SendSnapshot, so an implementation may call those while it holds its own
+// locks. None is called after Stop has returned.
 type Raft interface {
 	// Process hands over a message from a peer; *raft.Node's Step does it. The
 	// message is fresh and belongs to Raft. Process may wait for room in a queue,

@@ -2,8 +2,9 @@ package rafthttp
 
 import "time"
 
-// Stats is a copy of the counters of a Transport. Counters start at 0 with the
-// Transport and only grow.
+// Stats is a copy of the counters of a Transport, which only grow. Those of Stats
+// itself start at 0 with the Transport; those of a peer start at 0 whenever it is
+// added, again after a removal too.
 type Stats struct {
 	// Peers is sorted by id.
 	Peers []PeerStats
@@ -44,7 +45,8 @@ type StreamStats struct {
 	// Connects counts connections to the peer that were made.
 	Connects uint64
 
-	// QueueLength and QueueBytes are what waits to be written now.
+	// QueueLength and QueueBytes are what waits to be written now, in messages
+	// and, roughly, in bytes of memory.
 	QueueLength, QueueBytes int
 
 	// Sent counts messages written, SentBytes their encoded bytes, Writes the
