@@ -234,5 +234,5 @@ func (t *Transport) lost(in *inbound, err error) {
 	if cause := context.Cause(in.ctx); cause != nil {
 		err = cause
 	}
-	t.cfg.Logger.Debug("connection from peer ended", "peer", in.from, "stream", in.kind.String(), "cause", err)
+	t.cfg.Logger.Debug("connection from peer ended", "peer", in.from, "stream", in.kind.String(), "err", err)
 }

@@ -95,7 +95,7 @@ func (t *Transport) startSnapshot(p *peer, m *raftpb.Message, body io.ReadCloser
 		}
 		p.sending.finish(err)
 		if err != nil {
-			t.cfg.Logger.Warn("sending a snapshot failed", "peer", p.id, "error", err)
+			t.cfg.Logger.Warn("sending a snapshot failed", "peer", p.id, "err", err)
 			t.reports.snapshot(p.id, raft.SnapshotFailure)
 			return
 		}

@@ -283,6 +283,6 @@ func (t *Transport) refuse(err error, from uint64, remote string) error {
 	refused.By = t.cfg.ID
 	t.refused.add(refused.Reason)
 	t.log.warnEach("refused "+string(refused.Reason), "refused a peer", "reason", string(refused.Reason),
-		"from", from, "remote", remote, "detail", refused.Message)
+		"peer", from, "remote", remote, "detail", refused.Message)
 	return refused
 }

@@ -294,7 +294,7 @@ func (b *batch) drop() {
 // it. Raft must learn of it, or it would wait for an answer.
 func (w *streamWriter) refuseLarge(m *raftpb.Message, err error) {
 	w.large.Add(1)
-	w.t.log.warn("dropped a message that is too large", "peer", m.To, "type", m.Type.String(), "error", err)
+	w.t.log.warn("dropped a message that is too large", "peer", m.To, "type", m.Type.String(), "err", err)
 	w.t.reports.unreachable(w.p.id)
 }
 
@@ -332,6 +332,6 @@ func logFailure(log *slog.Logger, err error) {
 	case ok:
 		log.Warn("the peer refuses this member", "reason", refused.Reason, "detail", refused.Message)
 	default:
-		log.Info("no connection to peer", "error", err)
+		log.Info("no connection to peer", "err", err)
 	}
 }

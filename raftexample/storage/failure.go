@@ -33,7 +33,7 @@ func (f *failure) set(what string, cause error) error {
 	defer f.mu.Unlock()
 	if f.err == nil {
 		f.err = &failedError{cause: fmt.Errorf("%s: %w", what, cause)}
-		f.log.Error("storage failed", "operation", what, "error", cause)
+		f.log.Error("storage failed", "operation", what, "err", cause)
 		close(f.failed)
 	}
 	return f.err
