@@ -60,8 +60,8 @@ type roundStart struct {
 }
 
 // askedReads are reads that were sent to the leader in one request. Each attempt
-// has a key of its own; the answer to any of them serves: all were made after the
-// reads.
+// has a key of its own; the answer to any of them serves, since all were made after
+// the reads. The last maxReadKeys are remembered.
 type askedReads struct {
 	keys  [][]byte
 	reads []read
@@ -221,6 +221,10 @@ func (rd *reads) failAll(reason string) {
 	rd.asked, rd.rounds, rd.arrived, rd.pending, rd.retryAt = nil, nil, nil, 0, never
 }
 
+// maxReadKeys bounds what a request remembers while a leader does not answer. An
+// answer that is later than so many attempts is of no use.
+const maxReadKeys = 8
+
 // never is a tick that does not come.
 const never = ^uint64(0)
 
@@ -235,6 +239,9 @@ func (r *raft) askLeader(a askedReads) {
 	}
 	r.reads.sequence++
 	key := readKey(r.id, r.incarnation, r.leaderEpoch, r.reads.sequence)
+	if len(a.keys) == maxReadKeys {
+		a.keys = slices.Delete(a.keys, 0, 1)
+	}
 	a.keys = append(a.keys, key)
 	a.at = r.clock.now
 	r.reads.asked = append(r.reads.asked, a)

@@ -228,21 +228,27 @@ func TestAReadThatIsLostIsReported(t *testing.T) {
 	})
 }
 
-func TestAFollowerAsksAgainUntilItIsAnswered(t *testing.T) {
-	l := alone(t, past{term: 1})
+// asksInVain lets a follower ask a leader that lives and does not answer, for so
+// many ticks. It returns the read and the attempts.
+func (l *lone) asksInVain(ticks int) (id uint64, asked []*raftpb.Message) {
 	beat := &raftpb.Message{Type: raftpb.MsgHeartbeat, From: 2, Term: 1}
 	l.hears(beat)
-	id := l.asks()
-	for range 20 {
+	id = l.asks()
+	for range ticks {
 		l.hears(beat)
 		l.ticks(1)
 	}
-	var asked []*raftpb.Message
 	for _, m := range l.heard {
 		if m.Type == raftpb.MsgReadIndex {
 			asked = append(asked, m)
 		}
 	}
+	return id, asked
+}
+
+func TestAFollowerAsksAgainUntilItIsAnswered(t *testing.T) {
+	l := alone(t, past{term: 1})
+	id, asked := l.asksInVain(20)
 	require.GreaterOrEqual(t, len(asked), 3)
 	// The answer to any attempt serves: each was made after the read was asked.
 	l.hears(&raftpb.Message{Type: raftpb.MsgReadIndexResp, From: 2, Term: 1, Index: 5, Entries: asked[1].Entries})
@@ -252,6 +258,20 @@ func TestAFollowerAsksAgainUntilItIsAnswered(t *testing.T) {
 	}
 	assert.Empty(t, l.answers())
 	assert.Empty(t, l.ticks(8), "and it asks no more")
+}
+
+// A leader may be silent for as long as it likes: what waits for it does not grow.
+func TestAFollowerForgetsAttemptsOfLongAgo(t *testing.T) {
+	l := alone(t, past{term: 1})
+	id, asked := l.asksInVain(100)
+	require.Greater(t, len(asked), 15)
+	answer := func(attempt *raftpb.Message) []raft.ReadState {
+		l.hears(&raftpb.Message{Type: raftpb.MsgReadIndexResp, From: 2, Term: 1, Index: 5, Entries: attempt.Entries})
+		return l.answers()
+	}
+	assert.Empty(t, answer(asked[0]))
+	assert.Empty(t, answer(asked[len(asked)-9]))
+	assert.Equal(t, []raft.ReadState{{ID: id, Index: 5}}, answer(asked[len(asked)-8]))
 }
 
 func TestReadsAreBounded(t *testing.T) {
