@@ -8,15 +8,18 @@ import (
 // Status is a copy of what a member knows of itself and, where it leads, of the
 // others.
 type Status struct {
-	ID         uint64
+	// ID is this member; Lead the leader that it knows, or None.
+	ID, Lead uint64
+	// RaftState is its role, and Term the term in which it has it; Vote is whom it
+	// voted for in that term, or None.
 	RaftState  StateType
-	Term       uint64
-	Vote       uint64
-	Lead       uint64
-	Commit     uint64
-	Applied    uint64
-	FirstIndex uint64
-	LastIndex  uint64
+	Term, Vote uint64
+	// Commit is the last index known to be committed, Applied the last one
+	// acknowledged as applied.
+	Commit, Applied uint64
+	// FirstIndex is that of the first entry which is not compacted, LastIndex that
+	// of the last one, durable or not. The log is empty where it is FirstIndex-1.
+	FirstIndex, LastIndex uint64
 	// LeadTransferee is the target of the leadership transfer under way, or None.
 	LeadTransferee uint64
 	// Config is the configuration in force on this member.
@@ -28,11 +31,12 @@ type Status struct {
 
 // PeerStatus is the leader's view of one member.
 type PeerStatus struct {
+	// ID is the member; Learner says that it has no vote.
 	ID      uint64
 	Learner bool
 	// Match is the last index known to be durable there.
 	Match uint64
-	// Next is the index of the next entry to send.
+	// Next is the index of the next entry to send, and State how it is sent.
 	Next  uint64
 	State progress.State
 	// RecentActive: the member was heard from in the current election timeout.
