@@ -14,7 +14,7 @@ type inflight struct {
 	bytes uint64
 }
 
-// Limits bound the window of one follower.
+// Limits bound the window of one follower: appends, and bytes of their entries.
 type Limits struct {
 	Msgs  int
 	Bytes uint64
