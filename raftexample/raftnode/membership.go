@@ -112,7 +112,7 @@ func (n *Node) RemoveMember(ctx context.Context, id uint64) error {
 	}
 	if id == n.cfg.ID {
 		if target := n.successor(); target != raft.None {
-			if err := n.raft.TransferLeadership(ctx, target); err != nil {
+			if err := n.transfer(ctx, target); err != nil {
 				return err
 			}
 			return raft.ErrNotLeader
@@ -146,8 +146,8 @@ func (n *Node) changeMembership(ctx context.Context, change *raftpb.ConfChange, 
 }
 
 // TransferLeader makes the member the leader and returns nil when it is. Only the
-// leader can: others return raft.ErrNotLeader. Further errors match ErrConflict or
-// raft.ErrTransferFailed.
+// leader can: others return raft.ErrNotLeader. Further errors match ErrConflict,
+// raft.ErrTransferFailed, ErrNotServed or ErrUnknownOutcome.
 func (n *Node) TransferLeader(ctx context.Context, id uint64) error {
 	if err := n.mustLead(); err != nil {
 		return err
@@ -160,7 +160,20 @@ func (n *Node) TransferLeader(ctx context.Context, id uint64) error {
 	case id == n.cfg.ID:
 		return nil
 	}
-	return n.raft.TransferLeadership(ctx, id)
+	return n.transfer(ctx, id)
+}
+
+// transfer hands leadership to the target. Once that has begun, it may succeed
+// although this member has stopped or the caller has no more time.
+func (n *Node) transfer(ctx context.Context, target uint64) error {
+	switch err := n.raft.TransferLeadership(ctx, target); {
+	case errors.Is(err, raft.ErrStopped):
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, n.stopReason())
+	case err != nil && ctx.Err() != nil:
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+	default:
+		return err
+	}
 }
 
 // Handover hands leadership to another member, if this one leads and there is
@@ -173,7 +186,7 @@ func (n *Node) Handover(ctx context.Context) error {
 	if target == raft.None {
 		return nil
 	}
-	return n.raft.TransferLeadership(ctx, target)
+	return n.transfer(ctx, target)
 }
 
 // successor returns the voter that needs the least to lead, or None.

@@ -67,7 +67,7 @@ func (n *Node) handOver(ctx context.Context, handOver func(context.Context) erro
 		switch {
 		case ok && !passes(dropped.Reason):
 			return fmt.Errorf("%w: %w", ErrNotServed, err)
-		case errors.Is(err, raft.ErrStopped):
+		case errors.Is(err, raft.ErrStopped): // the proposal was not taken
 			return fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
 		case ctx.Err() != nil && !ok:
 			return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)

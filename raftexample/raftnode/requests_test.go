@@ -498,6 +498,17 @@ func TestLeadershipIsTransferredToVotersOnly(t *testing.T) {
 	})
 }
 
+func TestATransferThatIsNotSeenToEndHasAnUnknownOutcome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Config{})
+		b.leading(t)
+		b.raft.transfer = func(ctx context.Context, _ uint64) error { <-ctx.Done(); return ctx.Err() }
+		require.ErrorIs(t, b.TransferLeader(within(t, time.Second), 2), ErrUnknownOutcome)
+		b.raft.transfer = func(context.Context, uint64) error { return raft.ErrStopped }
+		require.ErrorIs(t, b.TransferLeader(t.Context(), 2), ErrUnknownOutcome)
+	})
+}
+
 func TestALeaderHandsOverToWhoeverNeedsLeast(t *testing.T) {
 	tests := []struct {
 		name   string
