@@ -128,7 +128,8 @@ type Message struct {
 	To   uint64 `json:"to"`
 	Type string `json:"type"`
 	Term uint64 `json:"term"`
-	// Text says in a line what it holds, without type, sender and receiver.
+	// Text says in a line what it holds, its term included, without type, sender and
+	// receiver.
 	Text string `json:"text,omitempty"`
 	// SentAt and EndAt are the places in Trace.Events of where it left and arrived or
 	// was lost; EndAt is -1 while it is under way.
