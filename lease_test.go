@@ -1,6 +1,7 @@
 package raft_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -23,19 +24,17 @@ func leased(t *testing.T) *lone {
 	return l
 }
 
-// readsByLease reports whether a read is answered at once.
+// readsByLease reports whether a read is answered at once, which the status has told
+// before.
 func (l *lone) readsByLease() bool {
 	l.t.Helper()
 	l.answers()
+	told := l.BasicStatus().Lease
 	id, err := l.ReadIndex()
 	require.NoError(l.t, err)
-	for _, s := range l.answers() {
-		if s.ID == id {
-			require.NoError(l.t, s.Err)
-			return true
-		}
-	}
-	return false
+	answered := slices.ContainsFunc(l.answers(), func(s raft.ReadState) bool { return s.ID == id && s.Err == nil })
+	require.Equal(l.t, told, answered)
+	return answered
 }
 
 func TestALeaseServesReadsWithoutARound(t *testing.T) {

@@ -52,7 +52,7 @@ func (r *raft) applyConfChange(cc raftpb.ConfChangeI) error {
 	if err != nil {
 		return &ConfChangeError{Reason: err.Error()}
 	}
-	r.conf = next
+	r.setConfig(next)
 	r.logger.Info("configuration changed", "term", r.term, "voters", next.Voters,
 		"outgoing", next.VotersOutgoing, "learners", next.Learners)
 	if r.state == StateLeader {

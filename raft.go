@@ -31,8 +31,10 @@ type raft struct {
 	// before it lacks what is committed.
 	leaderCommit uint64
 	log          *raftLog
-	// conf is the configuration after the last entry applied.
-	conf confchange.Config
+	// conf is the configuration after the last entry applied; confVersion counts how
+	// often it was set.
+	conf        confchange.Config
+	confVersion uint64
 	// restored takes its place when the snapshot received last is applied.
 	restored restoredConf
 
@@ -154,6 +156,11 @@ func newRaft(cfg *Config) (*raft, error) {
 	r.logger.Info("started", "term", r.term, "commit", log.committed, "applied", log.applied,
 		"last", log.last(), "voters", conf.Voters)
 	return r, nil
+}
+
+func (r *raft) setConfig(conf confchange.Config) {
+	r.conf = conf
+	r.confVersion++
 }
 
 func (r *raft) hardState() hardState {

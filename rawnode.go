@@ -184,6 +184,25 @@ func (rn *RawNode) ReportSnapshot(id uint64, status SnapshotStatus) {
 // Status returns a copy of what this member knows.
 func (rn *RawNode) Status() Status { return rn.raft.status() }
 
+// BasicStatus returns what Status does, but for what would have to be allocated.
+func (rn *RawNode) BasicStatus() BasicStatus { return rn.raft.basicStatus() }
+
+// WithProgress calls visit with a leader's view of each member, itself included, by
+// ascending id; not at all on others. It allocates nothing. visit must not call
+// methods that change this member.
+func (rn *RawNode) WithProgress(visit func(PeerStatus)) { rn.raft.withProgress(visit) }
+
+// Term returns the term of the entry at index in the log as this member sees it:
+// what was received counts before it is durable. It returns ErrCompacted where the
+// term is no longer known and ErrUnavailable beyond the last entry; an error of the
+// Storage is returned, and does not stop this member.
+func (rn *RawNode) Term(index uint64) (term uint64, err error) {
+	if rn.raft.failed != nil {
+		return 0, rn.raft.failed
+	}
+	return rn.raft.log.term(index)
+}
+
 // CheckInvariants looks through the whole state and returns an error that names
 // the first rule that does not hold. Its cost grows with the state: it is for
 // tests and simulators, after every call.

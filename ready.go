@@ -183,7 +183,8 @@ func (r *raft) ackApply(index uint64) error {
 	}
 	r.log.appliedTo(index)
 	if r.restored.index > 0 && index >= r.restored.index {
-		r.conf, r.restored = r.restored.conf, restoredConf{}
+		r.setConfig(r.restored.conf)
+		r.restored = restoredConf{}
 	}
 	r.leaveJointIfDue()
 	return nil

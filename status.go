@@ -5,9 +5,9 @@ import (
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
-// Status is a copy of what a member knows of itself and, where it leads, of the
-// others.
-type Status struct {
+// BasicStatus is what a member knows of itself, in numbers only: taking it allocates
+// nothing, and two can be compared with ==.
+type BasicStatus struct {
 	// ID is this member; Lead the leader that it knows, or None.
 	ID, Lead uint64
 	// RaftState is its role, and Term the term in which it has it; Vote is whom it
@@ -17,11 +17,27 @@ type Status struct {
 	// Commit is the last index known to be committed, Applied the last one
 	// acknowledged as applied.
 	Commit, Applied uint64
-	// FirstIndex is that of the first entry which is not compacted, LastIndex that
-	// of the last one, durable or not. The log is empty where it is FirstIndex-1.
+	// FirstIndex is that of the first entry which is not compacted, as far as this
+	// member knows, LastIndex that of the last one, durable or not. The log is empty
+	// where it is FirstIndex-1.
 	FirstIndex, LastIndex uint64
+	// Durable is the index up to which the log, as it is now, was acknowledged as
+	// durable.
+	Durable uint64
 	// LeadTransferee is the target of the leadership transfer under way, or None.
 	LeadTransferee uint64
+	// ConfigVersion counts how often the configuration was set since this member was
+	// started: while it is the same, so is Status.Config.
+	ConfigVersion uint64
+	// Lease: this member leads and holds a lease (Config.LeaseReads), so that a read
+	// asked for now would be answered without a round of messages.
+	Lease bool
+}
+
+// Status is a copy of what a member knows of itself and, where it leads, of the
+// others.
+type Status struct {
+	BasicStatus
 	// Config is the configuration in force on this member.
 	Config *raftpb.ConfState
 	// Progress is the leader's view of each member, itself included, by ascending
@@ -47,10 +63,13 @@ type PeerStatus struct {
 	InflightBytes uint64
 	// PendingSnapshot is the index of the snapshot under way, or 0.
 	PendingSnapshot uint64
+	// Epoch numbers this life of the member under this leader: one that is removed
+	// and added again begins another.
+	Epoch uint64
 }
 
-func (r *raft) status() Status {
-	s := Status{
+func (r *raft) basicStatus() BasicStatus {
+	return BasicStatus{
 		ID:             r.id,
 		RaftState:      r.state,
 		Term:           r.term,
@@ -60,12 +79,23 @@ func (r *raft) status() Status {
 		Applied:        r.log.applied,
 		FirstIndex:     r.log.firstIndex(),
 		LastIndex:      r.log.last(),
+		Durable:        r.log.durable,
 		LeadTransferee: r.transfer.target,
-		Config:         r.conf.ConfState(),
+		ConfigVersion:  r.confVersion,
+		Lease:          r.failed == nil && r.state == StateLeader && r.committedInTerm() && r.leaseHolds(),
 	}
+}
+
+func (r *raft) status() Status {
+	s := Status{BasicStatus: r.basicStatus(), Config: r.conf.ConfState()}
+	r.withProgress(func(p PeerStatus) { s.Progress = append(s.Progress, p) })
+	return s
+}
+
+func (r *raft) withProgress(visit func(PeerStatus)) {
 	for i := range r.leader.table {
 		pr := &r.leader.table[i]
-		s.Progress = append(s.Progress, PeerStatus{
+		visit(PeerStatus{
 			ID:              pr.ID,
 			Learner:         pr.Learner(),
 			Match:           pr.Match,
@@ -75,7 +105,7 @@ func (r *raft) status() Status {
 			Inflight:        pr.Inflights.Count(),
 			InflightBytes:   pr.Inflights.Bytes(),
 			PendingSnapshot: pr.PendingSnapshot,
+			Epoch:           pr.Epoch,
 		})
 	}
-	return s
 }

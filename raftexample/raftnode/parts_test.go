@@ -234,9 +234,10 @@ func TestTheLogIsKeptForMembersThatCatchUp(t *testing.T) {
 		{"one that has nothing yet", cut{soft: 50}, peer(0, 0, true), 0},
 	}
 	for _, tt := range tests {
-		st := raft.Status{ID: 1, Progress: []raft.PeerStatus{self, tt.peer}}
+		st := raft.Status{BasicStatus: raft.BasicStatus{ID: 1}, Progress: []raft.PeerStatus{self, tt.peer}}
 		require.Equal(t, tt.want, tt.cut.within(st), tt.name)
-		require.Equal(t, tt.cut.soft, tt.cut.within(raft.Status{ID: 2}), "a follower keeps what everyone keeps")
+		require.Equal(t, tt.cut.soft, tt.cut.within(raft.Status{BasicStatus: raft.BasicStatus{ID: 2}}),
+			"a follower keeps what everyone keeps")
 	}
 }
 

@@ -287,7 +287,7 @@ func TestAWaitForALeaderEndsWithOne(t *testing.T) {
 // leading makes the member of b the leader of 1, 2 and 3, and lets its changes be
 // applied at once. It returns the changes proposed.
 func (b *bench) leading(t *testing.T) *[]*raftpb.ConfChange {
-	b.raft.setStatus(raft.Status{RaftState: raft.StateLeader, Lead: 1, Commit: 10, Progress: []raft.PeerStatus{
+	b.raft.setStatus(raft.Status{BasicStatus: raft.BasicStatus{RaftState: raft.StateLeader, Lead: 1, Commit: 10}, Progress: []raft.PeerStatus{
 		{ID: 1, Match: 10, RecentActive: true},
 		{ID: 2, Match: 8, RecentActive: true},
 		{ID: 3, Match: 9, RecentActive: true},
@@ -380,7 +380,7 @@ func TestIllegalMembershipChangesAreRefusedWithAReason(t *testing.T) {
 				require.ErrorIs(t, err, tt.want)
 				require.ErrorContains(t, err, tt.says)
 				require.Empty(t, *changes)
-				b.raft.setStatus(raft.Status{RaftState: raft.StateFollower, Lead: 2})
+				b.raft.setStatus(raft.Status{BasicStatus: raft.BasicStatus{RaftState: raft.StateFollower, Lead: 2}})
 				require.ErrorIs(t, tt.make(b, t.Context()), raft.ErrNotLeader, "only the leader can judge")
 			})
 		})
@@ -455,7 +455,7 @@ func TestALearnerIsPromotedWhenItHasCaughtUp(t *testing.T) {
 		changes := b.leading(t)
 		b.machine.setConf(&raftpb.ConfState{Voters: []uint64{1, 2}, Learners: []uint64{3}})
 		progress := func(match uint64) raft.Status {
-			return raft.Status{RaftState: raft.StateLeader, Commit: 10, Progress: []raft.PeerStatus{{ID: 3, Learner: true, Match: match}}}
+			return raft.Status{BasicStatus: raft.BasicStatus{RaftState: raft.StateLeader, Commit: 10}, Progress: []raft.PeerStatus{{ID: 3, Learner: true, Match: match}}}
 		}
 		b.raft.setStatus(progress(4))
 		err := b.SetMember(within(t, time.Second), 3, "", false)
@@ -475,7 +475,7 @@ func TestALearnerIsPromotedWhenItHasCaughtUp(t *testing.T) {
 		b.raft.setStatus(progress(4))
 		go func() { done <- b.SetMember(within(t, time.Minute), 3, "", false) }()
 		time.Sleep(time.Second)
-		b.raft.setStatus(raft.Status{RaftState: raft.StateFollower})
+		b.raft.setStatus(raft.Status{BasicStatus: raft.BasicStatus{RaftState: raft.StateFollower}})
 		require.ErrorIs(t, <-done, raft.ErrNotLeader)
 	})
 }
@@ -510,20 +510,21 @@ func TestATransferThatIsNotSeenToEndHasAnUnknownOutcome(t *testing.T) {
 }
 
 func TestALeaderHandsOverToWhoeverNeedsLeast(t *testing.T) {
+	leads := raft.BasicStatus{RaftState: raft.StateLeader}
 	tests := []struct {
 		name   string
 		status raft.Status
 		want   uint64
 	}{
-		{"the voter with the longest log", raft.Status{RaftState: raft.StateLeader, Progress: []raft.PeerStatus{
+		{"the voter with the longest log", raft.Status{BasicStatus: leads, Progress: []raft.PeerStatus{
 			{ID: 1, Match: 10, RecentActive: true}, {ID: 2, Match: 8, RecentActive: true}, {ID: 3, Match: 9, RecentActive: true}}}, 3},
-		{"not one that is away", raft.Status{RaftState: raft.StateLeader, Progress: []raft.PeerStatus{
+		{"not one that is away", raft.Status{BasicStatus: leads, Progress: []raft.PeerStatus{
 			{ID: 1, Match: 10, RecentActive: true}, {ID: 2, Match: 8, RecentActive: true}, {ID: 3, Match: 9}}}, 2},
-		{"not a learner", raft.Status{RaftState: raft.StateLeader, Progress: []raft.PeerStatus{
+		{"not a learner", raft.Status{BasicStatus: leads, Progress: []raft.PeerStatus{
 			{ID: 1, Match: 10, RecentActive: true}, {ID: 2, RecentActive: true}, {ID: 3, Match: 9, Learner: true, RecentActive: true}}}, 2},
-		{"nobody where there is nobody", raft.Status{RaftState: raft.StateLeader, Progress: []raft.PeerStatus{
+		{"nobody where there is nobody", raft.Status{BasicStatus: leads, Progress: []raft.PeerStatus{
 			{ID: 1, Match: 10, RecentActive: true}}}, 0},
-		{"nobody where this member does not lead", raft.Status{RaftState: raft.StateFollower}, 0},
+		{"nobody where this member does not lead", raft.Status{BasicStatus: raft.BasicStatus{RaftState: raft.StateFollower}}, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
