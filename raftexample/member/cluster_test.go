@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds what must come true.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // cluster is some members of this process, on real disks and connections.
 type cluster struct {

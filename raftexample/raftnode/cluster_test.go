@@ -23,7 +23,7 @@ import (
 )
 
 // patience bounds what must come true.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // tick makes elections short, yet longer than a slow machine's hiccups.
 const tick = 30 * time.Millisecond
