@@ -1,0 +1,134 @@
+package mutants_test
+
+import (
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-289bd6ac/raft/internal/mutants"
+)
+
+// root is the root of the module, from here.
+var root = filepath.Join("..", "..")
+
+var rules = []string{
+	mutants.LeaderCompleteness, mutants.ElectionSafety, mutants.CommittedIsDurable, mutants.MatchTruth,
+	mutants.StateMachineSafety, mutants.CommitOnlyGrows, mutants.TermOnlyGrows, mutants.LogMatching,
+	mutants.PreVotePurity, mutants.Liveness, mutants.CommittedOnBoth, mutants.AdjacentQuorums,
+	mutants.NoConfigGap, mutants.JointExits, mutants.Linearizability,
+}
+
+func TestEveryMutantSaysWhatItIs(t *testing.T) {
+	seen := map[string]bool{}
+	for _, m := range mutants.All() {
+		t.Run(m.Name, func(t *testing.T) {
+			assert.False(t, seen[m.Name] || seen[m.Number], "its name and its number are its own")
+			seen[m.Name], seen[m.Number] = true, true
+			assert.True(t, strings.HasSuffix(m.Change, "."), "the change is a sentence")
+			assert.NotEmpty(t, m.Expected)
+			assert.Subset(t, rules, m.Expected)
+			assert.NotEmpty(t, m.Replacements)
+
+			byName, ok := mutants.ByName(m.Name)
+			require.True(t, ok)
+			byNumber, ok := mutants.ByName(m.Number)
+			require.True(t, ok)
+			assert.Equal(t, m, byName)
+			assert.Equal(t, m, byNumber)
+		})
+	}
+	_, ok := mutants.ByName("no such mutant")
+	assert.False(t, ok)
+}
+
+func TestEveryRowOfTheTableHasAMutantAndManyAreHeldOut(t *testing.T) {
+	rows, heldOut := map[string]bool{}, 0
+	for _, m := range mutants.All() {
+		if m.HeldOut() {
+			heldOut++
+			continue
+		}
+		rows[strings.TrimRight(m.Number, "ab")] = true
+	}
+	for row := 1; row <= 25; row++ {
+		assert.True(t, rows[strconv.Itoa(row)], "row %d", row)
+	}
+	assert.Len(t, rows, 25)
+	assert.GreaterOrEqual(t, heldOut, 25)
+}
+
+// When this fails, the core has changed where a mutant breaks it: find the place
+// where the rule of the mutant is kept now.
+func TestEveryTextToBeReplacedOccursOnceAndTheResultIsGo(t *testing.T) {
+	for _, m := range mutants.All() {
+		t.Run(m.Name, func(t *testing.T) {
+			dir := t.TempDir()
+			_, err := mutants.Overlay(root, m, dir)
+			require.NoError(t, err)
+			for _, file := range m.Files() {
+				original, err := os.ReadFile(filepath.Join(root, file))
+				require.NoError(t, err)
+				broken, err := os.ReadFile(filepath.Join(dir, file))
+				require.NoError(t, err)
+				assert.NotEqual(t, string(original), string(broken))
+				_, err = parser.ParseFile(token.NewFileSet(), file, broken, parser.SkipObjectResolution)
+				assert.NoError(t, err)
+			}
+		})
+	}
+}
+
+func TestOverlayRefusesATextThatDoesNotOccurExactlyOnce(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		old  string
+		says string
+	}{
+		{"a text that is not there", "no such text", "holds it 0 times"},
+		{"a text that is there more than once", "raft", "holds it 7 times"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			tree := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(tree, "a.go"), []byte(strings.Repeat("raft ", 7)), 0o600))
+			m := mutants.Mutant{Name: "x", Replacements: []mutants.Replacement{{File: "a.go", Old: tt.old, New: "y"}}}
+			_, err := mutants.Overlay(tree, m, t.TempDir())
+			require.ErrorIs(t, err, mutants.ErrText)
+			assert.ErrorContains(t, err, "x: a.go "+tt.says)
+		})
+	}
+	m := mutants.Mutant{Name: "x", Replacements: []mutants.Replacement{{File: "missing.go"}}}
+	_, err := mutants.Overlay(t.TempDir(), m, t.TempDir())
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestABuildThatFailsSaysWhichMutantAndWhy(t *testing.T) {
+	m := mutants.Mutant{Name: "x", Replacements: []mutants.Replacement{
+		{File: "types.go", Old: `return "follower"`, New: `return undeclared`},
+	}}
+	_, err := mutants.Build(t.Context(), root, m, t.TempDir(), ".")
+	assert.ErrorContains(t, err, "x: building .")
+	assert.ErrorContains(t, err, "undefined: undeclared")
+}
+
+func TestEveryMutantCompiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the core once for every mutant")
+	}
+	slots := make(chan struct{}, 2)
+	for _, m := range mutants.All() {
+		t.Run(m.Name, func(t *testing.T) {
+			t.Parallel()
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			_, err := mutants.Build(t.Context(), root, m, t.TempDir(), ".")
+			assert.NoError(t, err)
+		})
+	}
+}
