@@ -1,0 +1,122 @@
+package rafttest
+
+import (
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
+
+// ActionKind is what an Action does.
+type ActionKind uint8
+
+// The kinds of actions: everything that can happen to a cluster.
+const (
+	// ActTick lets N ticks pass at Member, one by one.
+	ActTick ActionKind = iota + 1
+	// ActLate lets N ticks pass at Member at once, as after a pause (TickN).
+	ActLate
+	// ActTimeout lets ticks pass at Member until its role or term changes, at most
+	// three election timeouts.
+	ActTimeout
+	// ActDeliver hands Message to its receiver.
+	ActDeliver
+	// ActDrop loses Message.
+	ActDrop
+	// ActDuplicate makes a copy of Message.
+	ActDuplicate
+	// ActWrite makes the N oldest writes under way at Member durable.
+	ActWrite
+	// ActApply applies the oldest batch of committed entries at Member.
+	ActApply
+	// ActCrash stops Member; N units (snapshot, entry, hard state) of the writes under
+	// way have reached the disk, the others are lost.
+	ActCrash
+	// ActRestart starts Member again from its disk, with the options in N.
+	ActRestart
+	// ActStart starts Member for the first time, with an empty disk.
+	ActStart
+	// ActStop stops Member for good: it was removed.
+	ActStop
+	// ActLose takes the disk of Member away while it is down: it never comes back
+	// under this id.
+	ActLose
+	// ActCorrupt damages the entry at N on the disk of Member, so that reading it
+	// fails.
+	ActCorrupt
+	// ActPropose proposes Data at Member.
+	ActPropose
+	// ActRead asks for a linearizable read of Data at Member.
+	ActRead
+	// ActChange proposes Change at Member.
+	ActChange
+	// ActTransfer asks Member to have leadership moved to Target.
+	ActTransfer
+	// ActCampaign tells Member to campaign.
+	ActCampaign
+	// ActForget tells Member to forget its leader.
+	ActForget
+	// ActCompact makes Member take a snapshot of what it has applied, and drop its log
+	// but for the last N entries before that.
+	ActCompact
+	// ActUnreachable tells Member that messages to Target may be lost.
+	ActUnreachable
+	// ActSnapshotDone and ActSnapshotFailed tell Member how a snapshot for Target ended.
+	ActSnapshotDone
+	ActSnapshotFailed
+)
+
+// Action is one thing that happens to a cluster. A Schedule of actions and the
+// options of the cluster decide everything.
+type Action struct {
+	Kind   ActionKind
+	Member uint64
+	// Target is another member, where the kind names one.
+	Target uint64
+	// N is a number, where the kind names one.
+	N uint64
+	// Data is what is proposed or read; the first 8 bytes name the operation.
+	Data []byte
+	// Change is the configuration change that is proposed.
+	Change *raftpb.ConfChangeV2
+	// Message names the message that is delivered, lost or copied.
+	Message Selector
+	// packet is that message, where the driver knows it.
+	packet *packet
+}
+
+// Selector names a message by what it holds, so that it is found again in a run
+// from which other actions were left out. Among equal ones, any serves.
+type Selector struct {
+	Type           raftpb.MessageType
+	From, To       uint64
+	Term           uint64
+	Index, LogTerm uint64
+	Commit         uint64
+	Entries        int
+	Reject         bool
+	Context        string
+}
+
+func selectorOf(m *raftpb.Message) Selector {
+	return Selector{
+		Type: m.Type, From: m.From, To: m.To, Term: m.Term, Index: m.Index, LogTerm: m.LogTerm, Commit: m.Commit,
+		Entries: len(m.Entries), Reject: m.Reject, Context: string(m.Context),
+	}
+}
+
+// distance tells how much m differs from what s names: 0 for nothing, negative
+// where it is another kind of message or on another link.
+func (s Selector) distance(m *raftpb.Message) int {
+	if m.Type != s.Type || m.From != s.From || m.To != s.To {
+		return -1
+	}
+	d := 0
+	for _, differs := range [...]bool{
+		m.Term != s.Term, m.Term != s.Term, m.Term != s.Term, m.Reject != s.Reject, m.Reject != s.Reject,
+		m.Index != s.Index, len(m.Entries) != s.Entries, m.LogTerm != s.LogTerm, m.Commit != s.Commit,
+		string(m.Context) != s.Context,
+	} {
+		if differs {
+			d++
+		}
+	}
+	return d
+}

@@ -1,0 +1,55 @@
+package rafttest
+
+// client does one operation after the other.
+type client struct {
+	// op is the operation under way, number 0 for none; asked is when it began.
+	op    operation
+	asked uint64
+}
+
+const (
+	clientCount = 5
+	// patience is how long a client waits for an answer, in microseconds.
+	patience = 400_000
+)
+
+func (s *Sim) startClients() {
+	s.clients = make([]client, clientCount)
+	for i := range s.clients {
+		s.queue.push(event{at: s.rng.Uint64N(200_000), kind: evClient, a: uint64(i)})
+	}
+}
+
+// clientTurn begins the next operation of a client whose last one has ended, or
+// which waits no longer.
+func (s *Sim) clientTurn(e *event) {
+	cl := &s.clients[e.a]
+	pause := 2_000 + s.rng.Uint64N(40_000)
+	s.queue.push(event{at: e.at + pause, kind: evClient, a: e.a})
+	if cl.op.number != 0 && e.at < cl.asked+patience {
+		return
+	}
+	m := s.anyUp()
+	if m == nil || s.silent || s.hostOf(m).frozen {
+		return
+	}
+	s.nextOp++
+	cl.op, cl.asked = operation{client: uint16(e.a), number: s.nextOp}, e.at
+	data := cl.op.appendTo(nil)
+	kind := ActPropose
+	if s.rng.IntN(2) == 0 {
+		kind = ActRead
+		data = append(data, s.workload.Question(s.rng, s.nextOp)...)
+	} else {
+		data = append(data, s.workload.Command(s.rng, s.nextOp)...)
+	}
+	s.do(&Action{Kind: kind, Member: m.id, Data: data})
+}
+
+// answered implements watcher.
+func (s *Sim) answered(op operation) {
+	s.answers++
+	if int(op.client) < len(s.clients) && s.clients[op.client].op == op {
+		s.clients[op.client].op.number = 0
+	}
+}

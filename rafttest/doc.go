@@ -1,0 +1,19 @@
+// Package rafttest runs clusters of this library in simulation, with faults, and
+// checks after every event that what Raft promises holds.
+//
+// A run is decided by its seed: virtual time, one queue of events, one goroutine,
+// one source of randomness. Networks lose, delay, reorder and repeat messages,
+// members crash between any two steps, disks lose what was not synced, clocks
+// drift, and operators change the members, all at once:
+//
+//	s, err := rafttest.New(rafttest.Options{Seed: 1})
+//	if err != nil {
+//		return err
+//	}
+//	if v := s.Run().Violation; v != nil {
+//		return v
+//	}
+//
+// Users bring state machines of their own with Options.NewStateMachine and
+// Options.Workload.
+package rafttest

@@ -1,0 +1,314 @@
+package rafttest
+
+import (
+	"slices"
+
+	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
+
+const (
+	// settleBound is within how many election timeouts a healed cluster is to come to
+	// rest, and progressBound within how many it is to serve fresh requests.
+	settleBound, progressBound = 60, 20
+	// calmTime is for how many election timeouts a cluster at rest is watched.
+	calmTime = 6
+)
+
+// timeoutLength is the longest election timeout in microseconds.
+func (s *Sim) timeoutLength() uint64 {
+	return 2 * uint64(s.c.setup.ElectionTick) * uint64(tickLength.Microseconds())
+}
+
+// heal ends all faults, for all members or for a quorum only, and checks that the
+// cluster comes to rest and serves its clients.
+func (s *Sim) heal() {
+	s.endFaults()
+	s.c.mark("a cluster healed")
+	rest := s.chooseRest()
+	if rest != nil {
+		s.c.mark("only a quorum healed")
+	}
+	for _, m := range s.c.members {
+		if slices.Contains(rest, m.id) {
+			if m.up() {
+				s.crash(m)
+			}
+			s.hostOf(m).dead = true
+		}
+	}
+	for _, m := range s.c.members {
+		switch h := s.hostOf(m); {
+		case h.dead:
+		case m.up():
+			s.resume(m, h)
+		case !m.lost && !m.removed:
+			s.restart(m)
+		}
+	}
+	if s.settle() && s.serve() {
+		s.rest()
+	}
+	for i := range s.hosts {
+		s.hosts[i].dead = false
+	}
+}
+
+// endFaults lets nothing go wrong any more.
+func (s *Sim) endFaults() {
+	s.calm, s.silent = true, true
+	s.net.healAll()
+	s.net.healedAt = s.c.now
+	for _, p := range slices.Clone(s.c.flight) {
+		if p.m.GetType() == raftpb.MsgProp && slices.ContainsFunc(p.m.GetEntries(), func(e *raftpb.Entry) bool {
+			return e.GetType() != raftpb.EntryNormal
+		}) {
+			p.sentAt = 0 // a change that nobody waits for is lost at last
+			p.void = true
+		}
+	}
+	for i := range s.hosts {
+		s.hosts[i].crashes = 0
+	}
+}
+
+// chooseRest returns members that stay away for good, so few that the others are a
+// quorum in every configuration that may be in force; nil for none.
+func (s *Sim) chooseRest() []uint64 {
+	if s.rng.IntN(2) == 0 || s.openChange() {
+		return nil
+	}
+	ids := s.voting()
+	s.rng.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	var rest []uint64
+	for _, id := range ids {
+		if s.rng.IntN(4) > 0 && s.quorumWithout(append(slices.Clone(rest), id)) {
+			rest = append(rest, id)
+		}
+	}
+	return rest
+}
+
+// openChange reports whether a change is in a log and not applied by anybody.
+func (s *Sim) openChange() bool {
+	known := s.c.truth.bootstrapped
+	if n := len(s.c.truth.configs); n > 0 {
+		known = s.c.truth.configs[n-1].index
+	}
+	for _, m := range s.c.members {
+		for _, ents := range s.logsOf(m) {
+			for _, e := range ents {
+				if e.GetIndex() > known && e.GetType() != raftpb.EntryNormal {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// logsOf returns the entries on a member's disk and those on their way there.
+func (s *Sim) logsOf(m *member) [][]*raftpb.Entry {
+	logs := [][]*raftpb.Entry{m.disk.entries}
+	for i := range m.disk.writes {
+		logs = append(logs, m.disk.writes[i].entries)
+	}
+	return logs
+}
+
+// quorumWithout reports whether the members but for rest are a quorum in every
+// configuration that any member may still have.
+func (s *Sim) quorumWithout(rest []uint64) bool {
+	oldest := s.c.truth.commit()
+	for _, m := range s.c.members {
+		switch {
+		case !m.started || !m.sound() || m.removed || len(m.conf.GetVoters()) == 0:
+		case m.up():
+			oldest = min(oldest, m.applied)
+		default:
+			oldest = min(oldest, m.disk.hard.GetCommit())
+		}
+	}
+	oldest = max(oldest, s.c.truth.bootstrapped)
+	configs := s.c.truth.configs
+	for i := range configs {
+		if i+1 < len(configs) && configs[i+1].index <= oldest {
+			continue
+		}
+		var ids []uint64
+		for _, id := range slices.Concat(configs[i].state.Voters, configs[i].state.VotersOutgoing) {
+			m := s.c.member(id)
+			if m != nil && m.sound() && !m.removed && !slices.Contains(rest, id) && !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+		}
+		if !isQuorum(configs[i].state, ids, 1<<len(ids)-1) {
+			return false
+		}
+	}
+	return true
+}
+
+// settle waits until one member leads and all that are up agree with it.
+func (s *Sim) settle() bool {
+	if !s.quorumWithout(nil) {
+		s.c.mark("too many disks were lost to go on")
+		return false
+	}
+	step := s.timeoutLength() / 4
+	for range 4 * settleBound {
+		s.runUntil(s.c.now + step)
+		if s.c.violation != nil {
+			return false
+		}
+		if s.atRest() {
+			s.stopRemoved()
+			return true
+		}
+	}
+	s.unsettled()
+	return false
+}
+
+// atRest reports whether one member leads, and all that are up and in its
+// configuration follow it, hold its log and have applied it.
+func (s *Sim) atRest() bool {
+	lead := s.c.leader()
+	if lead == nil || lead.conf.GetAutoLeave() {
+		return false
+	}
+	l := &lead.seen.status
+	for _, m := range s.c.members {
+		if !m.up() || !inConfig(lead.conf, m.id) {
+			continue
+		}
+		v := &m.seen.status
+		if v.Lead != lead.id || v.Term != l.Term || v.Commit != l.LastIndex || v.Applied != l.LastIndex || m.applied != l.LastIndex {
+			return false
+		}
+	}
+	return inConfig(lead.conf, lead.id)
+}
+
+// unsettled says what a cluster lacks that did not come to rest.
+func (s *Sim) unsettled() {
+	lead := s.c.leader()
+	switch {
+	case lead == nil:
+		s.c.fail(&Violation{Rule: OneLeader, Detail: "nobody leads long after faults have ended"})
+	case lead.conf.GetAutoLeave():
+		s.c.broken(JointExits, lead, "it leads, and the joint configuration %s is not left long after faults have ended",
+			raftpb.DescribeConfState(lead.conf))
+	default:
+		for _, m := range s.c.members {
+			v := &m.seen.status
+			if !m.up() || !inConfig(lead.conf, m.id) || (v.Lead == lead.id && m.applied == lead.seen.status.LastIndex) {
+				continue
+			}
+			if v.Lead != lead.id {
+				s.c.broken(OneLeader, m, "it is %v under %d in term %d, and %d leads term %d, long after faults have ended",
+					v.RaftState, v.Lead, v.Term, lead.id, lead.seen.status.Term)
+			} else {
+				s.c.broken(Convergence, m, "it has applied %d entries, and the leader's log has %d, long after faults have ended",
+					m.applied, lead.seen.status.LastIndex)
+			}
+			return
+		}
+		s.c.broken(Convergence, lead, "it leads, and has applied %d of %d entries, long after faults have ended", lead.applied,
+			lead.seen.status.LastIndex)
+	}
+}
+
+// serve waits until clients have got fresh answers.
+func (s *Sim) serve() bool {
+	for i := range s.clients {
+		s.clients[i].op.number = 0
+	}
+	before := len(s.c.history.ops)
+	s.silent = false
+	for range 4 * progressBound {
+		s.runUntil(s.c.now + s.timeoutLength()/4)
+		if s.c.violation != nil {
+			return false
+		}
+		if s.c.history.served(before) {
+			s.silent = true
+			return true
+		}
+	}
+	s.silent = true
+	s.c.fail(&Violation{Rule: Progress, Detail: "fresh reads and writes are not answered long after faults have ended"})
+	return false
+}
+
+// served reports whether a read and a write that began since an operation were
+// answered.
+func (h *history) served(since int) bool {
+	var read, written bool
+	for i := since; i < len(h.ops); i++ {
+		if o := &h.ops[i]; o.op.number != 0 && o.until != open {
+			read, written = read || o.read, written || !o.read
+		}
+	}
+	return read && written
+}
+
+// rest watches a cluster in which nothing is asked for: it keeps its leader and its
+// peace, and holds what it has acknowledged.
+func (s *Sim) rest() {
+	for range 4 * settleBound {
+		s.runUntil(s.c.now + s.timeoutLength()/4)
+		if s.c.violation != nil || s.atRest() {
+			break
+		}
+	}
+	if s.c.violation != nil {
+		return
+	}
+	if !s.atRest() {
+		s.unsettled()
+		return
+	}
+	lead := s.c.leader()
+	term, sent := lead.seen.status.Term, s.messages
+	s.runUntil(s.c.now + calmTime*s.timeoutLength())
+	if s.c.violation != nil {
+		return
+	}
+	if now := s.c.leader(); now != lead || now.seen.status.Term != term {
+		s.c.broken(StableTerms, lead, "it led term %d; the cluster was at rest, and now is not", term)
+	}
+	ups := 0
+	for _, m := range s.c.members {
+		if m.up() {
+			ups++
+		}
+	}
+	ticks := calmTime * 2 * uint64(s.c.setup.ElectionTick)
+	if most := 4 * ticks * uint64(ups+2); s.messages-sent > most {
+		s.c.broken(Calm, lead, "a cluster of %d at rest sends %d messages in %d ticks", ups, s.messages-sent, ticks)
+	}
+	s.checkSurvival(lead)
+	s.c.mark("a cluster came to rest")
+}
+
+// checkSurvival looks whether what was acknowledged is there.
+func (s *Sim) checkSurvival(lead *member) {
+	for client, number := range s.c.history.acknowledged() {
+		for _, m := range s.c.members {
+			if !m.up() || !inConfig(lead.conf, m.id) || number == 0 {
+				continue
+			}
+			if client >= len(m.machine.last) || m.machine.last[client] < number {
+				s.c.broken(AckedWritesSurvive, m, "it has not applied command %d of client %d, which was acknowledged", number,
+					client)
+			}
+		}
+	}
+	for _, m := range s.c.members {
+		if m.up() && inConfig(lead.conf, m.id) && m.seen.status.RaftState != raft.StateLeader &&
+			string(m.machine.snapshot()) != string(lead.machine.snapshot()) {
+			s.c.broken(StateMachineSafety, m, "its state differs from that of the leader, %d", lead.id)
+		}
+	}
+}

@@ -1,0 +1,124 @@
+package rafttest
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
+
+// member is one member of the cluster: a RawNode while it is up, its disk, its
+// state machine, and what the checks remember of it.
+type member struct {
+	id   uint64
+	rn   *raft.RawNode // nil while it is down
+	disk *disk
+	life uint64 // counts its starts
+
+	machine sessions
+	// batches are committed and handed out, and wait to be applied.
+	batches []batch
+	// applied is the last index that the state machine has applied, conf the
+	// configuration there.
+	applied uint64
+	conf    *raftpb.ConfState
+
+	// started: it was up once. removed: it was told to stop for good. lost: it has no
+	// disk any more.
+	started, removed, lost bool
+
+	// reads are asked and not answered, or answered and not applied yet.
+	reads []read
+	seen  seen
+	// acks are what it has acknowledged to leaders, in all its lives.
+	acks []acked
+	// frozen: it stands still, and its clock with it.
+	frozen bool
+}
+
+// batch is a snapshot, or entries behind it, to be applied.
+type batch struct {
+	snapshot *raftpb.Snapshot
+	entries  []*raftpb.Entry
+}
+
+// read is one linearizable read at a member.
+type read struct {
+	id uint64
+	op operation
+	// question is what the state machine is asked.
+	question []byte
+	// floor is the highest index that was known anywhere to be committed when the
+	// read was asked for; index is where it may be served, once known.
+	floor, index uint64
+}
+
+func (m *member) up() bool { return m.rn != nil }
+
+// sound reports whether its disk has all that was written to it.
+func (m *member) sound() bool { return !m.lost && m.disk.corrupt == 0 }
+
+// drawn is a source of randomness whose draws depend on the member, its life and
+// how many came before only: leaving other actions out of a run changes none.
+type drawn struct {
+	pcg rand.PCG
+	// most: every draw is the largest possible, so that timeouts are fixed.
+	most bool
+}
+
+func newDrawn(seed, id, life uint64, most bool) *drawn {
+	d := &drawn{most: most}
+	d.pcg.Seed(seed^id<<32, life)
+	return d
+}
+
+// IntN implements raft.Rand.
+func (d *drawn) IntN(n int) int {
+	if d.most {
+		return n - 1
+	}
+	return int(d.pcg.Uint64() % uint64(n))
+}
+
+// boot makes the RawNode of a member from its disk.
+func (c *cluster) boot(m *member, options uint64) error {
+	cfg := c.setup.config(m.id, options)
+	cfg.Storage = m.disk
+	m.life++
+	cfg.Rand = newDrawn(c.setup.Seed, m.id, m.life, c.setup.FixedTimeouts)
+	if s := m.disk.snapshot; s != nil {
+		cfg.Applied = s.GetMetadata().GetIndex()
+	}
+	rn, err := raft.NewRawNode(cfg)
+	if err != nil {
+		return err
+	}
+	m.rn, m.started = rn, true
+	m.machine = sessions{inner: c.setup.NewStateMachine()}
+	m.batches, m.reads = nil, nil
+	m.conf = m.disk.snapshot.GetMetadata().GetConfState()
+	m.applied = m.disk.start.index
+	if s := m.disk.snapshot; s != nil {
+		m.applied = s.GetMetadata().GetIndex()
+		if err := m.machine.restore(s.GetData()); err != nil {
+			return err
+		}
+	}
+	m.seen.reborn(rn)
+	return nil
+}
+
+// stop takes a member down; n units of its writes under way reach the disk.
+func (c *cluster) stop(m *member, n uint64) {
+	m.rn = nil
+	m.disk.crash(n)
+	m.batches, m.reads = nil, nil
+	c.history.crashed(m.id)
+}
+
+// inConfig reports whether a configuration names a member at all.
+func inConfig(cs *raftpb.ConfState, id uint64) bool {
+	return slices.Contains(cs.GetVoters(), id) || slices.Contains(cs.GetVotersOutgoing(), id) ||
+		slices.Contains(cs.GetLearners(), id)
+}

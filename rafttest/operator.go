@@ -1,0 +1,140 @@
+package rafttest
+
+import (
+	"slices"
+
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
+
+// The operator changes the members of the cluster while it runs: it starts who is
+// added, and stops who is removed once nobody needs them any more.
+
+// newest returns the configuration after the last change that anybody applied.
+func (s *Sim) newest() *raftpb.ConfState {
+	if n := len(s.c.truth.configs); n > 0 {
+		return s.c.truth.configs[n-1].state
+	}
+	return &raftpb.ConfState{}
+}
+
+// voting returns the voters of the newest configuration.
+func (s *Sim) voting() []uint64 {
+	conf := s.newest()
+	ids := slices.Concat(conf.GetVoters(), conf.GetVotersOutgoing())
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// changing reports whether a change may be under way.
+func (s *Sim) changing() bool {
+	lead := s.c.leader()
+	return lead == nil || s.c.truth.lastChange(s.c.truth.commit()) > lead.applied
+}
+
+// change proposes a configuration change at the leader or, now and then, at
+// another member.
+func (s *Sim) change() {
+	m := s.c.leader()
+	if m == nil || s.rng.IntN(8) == 0 {
+		m = s.anyUp()
+	}
+	if m == nil {
+		return
+	}
+	conf := m.conf
+	cc := &raftpb.ConfChangeV2{}
+	if len(conf.GetVotersOutgoing()) == 0 {
+		n := 1
+		if s.rng.IntN(3) == 0 {
+			n += s.rng.IntN(3)
+			cc.Transition = raftpb.ConfChangeTransition(s.rng.IntN(3))
+		}
+		for range n {
+			if change := s.drawChange(conf); change != nil {
+				cc.Changes = append(cc.Changes, change)
+			}
+		}
+		if len(cc.Changes) == 0 {
+			return
+		}
+	}
+	s.do(&Action{Kind: ActChange, Member: m.id, Change: cc})
+	s.c.mark("a configuration change was proposed")
+}
+
+// drawChange draws one change of a configuration.
+func (s *Sim) drawChange(conf *raftpb.ConfState) *raftpb.ConfChangeSingle {
+	all := slices.Concat(conf.GetVoters(), conf.GetLearners())
+	if len(all) == 0 {
+		return nil
+	}
+	for _, id := range conf.GetVoters() {
+		if s.c.member(id).lost {
+			return &raftpb.ConfChangeSingle{Type: raftpb.ConfChangeRemoveNode, NodeId: id}
+		}
+	}
+	add := raftpb.ConfChangeAddNode
+	if s.rng.IntN(2) == 0 {
+		add = raftpb.ConfChangeAddLearnerNode
+	}
+	switch s.rng.IntN(5) {
+	case 0:
+		return &raftpb.ConfChangeSingle{Type: raftpb.ConfChangeRemoveNode, NodeId: all[s.rng.IntN(len(all))]}
+	case 1: // promote, demote, or nothing new
+		return &raftpb.ConfChangeSingle{Type: add, NodeId: all[s.rng.IntN(len(all))]}
+	case 2: // one that was there before, if it has its disk
+		for _, m := range s.c.members {
+			if m.started && !m.lost && !inConfig(conf, m.id) && len(all) < maxMembers {
+				return &raftpb.ConfChangeSingle{Type: add, NodeId: m.id}
+			}
+		}
+	}
+	if id := uint64(len(s.c.members)) + 1; len(all) < maxMembers-2 && id <= maxIDs {
+		return &raftpb.ConfChangeSingle{Type: add, NodeId: id}
+	}
+	return &raftpb.ConfChangeSingle{Type: raftpb.ConfChangeRemoveNode, NodeId: all[s.rng.IntN(len(all))]}
+}
+
+// configured implements watcher: members that are new in a configuration begin, as
+// soon as anybody has applied it.
+func (s *Sim) configured(m *member) {
+	s.pendingStarts = append(s.pendingStarts, m.conf)
+}
+
+// startAdded starts the members that configurations have named.
+func (s *Sim) startAdded() {
+	for len(s.pendingStarts) > 0 {
+		conf := s.pendingStarts[0]
+		s.pendingStarts = s.pendingStarts[1:]
+		for _, id := range slices.Concat(conf.GetVoters(), conf.GetLearners()) {
+			if id == uint64(len(s.c.members))+1 {
+				s.do(&Action{Kind: ActStart, Member: id})
+				s.c.mark("a member joined")
+			} else if m := s.c.member(id); m != nil && m.removed && !m.lost {
+				s.restart(m)
+				s.c.mark("a member was removed and added again")
+			}
+		}
+	}
+}
+
+// stopRemoved stops members that are in no configuration any more, once all who
+// are has applied that.
+func (s *Sim) stopRemoved() {
+	conf := s.newest()
+	n := len(s.c.truth.configs)
+	if n == 0 {
+		return
+	}
+	for _, m := range s.c.members {
+		if inConfig(conf, m.id) && m.sound() && m.applied < s.c.truth.configs[n-1].index {
+			return
+		}
+	}
+	for _, m := range s.c.members {
+		if m.up() && !inConfig(conf, m.id) {
+			s.do(&Action{Kind: ActStop, Member: m.id})
+			s.c.mark("a removed member was stopped")
+		}
+	}
+}

@@ -1,0 +1,179 @@
+package rafttest
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/anishathalye/porcupine"
+)
+
+// Options say what to simulate. The zero value but for the seed is a good run: what
+// is not given is drawn from the seed.
+type Options struct {
+	// Seed decides everything that is not given here.
+	Seed uint64
+	// Members is how many the cluster begins with, 1 to 9; 0: drawn.
+	Members int
+	// Duration is for how long, in virtual time, faults happen; 0: 6 seconds. It is
+	// cut into rounds, after each of which everything heals and must come to rest.
+	Duration time.Duration
+	// Faults are the rates of faults; nil: drawn, with each fault left out by some
+	// seeds.
+	Faults *Faults
+	// Setup is what the cluster is made of; nil: drawn. Its Seed and Members give way
+	// to those of Options where these are set.
+	Setup *Setup
+
+	// NewStateMachine makes the state machine of one member; nil: a map from keys to
+	// values.
+	NewStateMachine func() StateMachine
+	// Workload is what clients do with it; nil: they write and read a few keys.
+	Workload *Workload
+
+	// Marks counts what was reached, if set.
+	Marks *Marks
+}
+
+// Workload is what clients do, and what of it is right.
+type Workload struct {
+	// Command draws a command, and Question a question, number is one that no other
+	// operation of the run has.
+	Command  func(r *rand.Rand, number uint64) []byte
+	Question func(r *rand.Rand, number uint64) []byte
+	// Model says what answers are right: inputs are Operations, outputs the answers
+	// as []byte, nil for an operation of which nobody knows how it ended. Nil Step: the
+	// history is not looked at.
+	Model porcupine.Model
+}
+
+// Faults are the rates of what goes wrong. Rates of the network are per message, in
+// [0, 1]; others are per second of virtual time, in the whole cluster.
+type Faults struct {
+	// Drop loses a message, Duplicate delivers it twice, Reorder holds it up so that
+	// later ones overtake it, Late for seconds, across terms and restarts.
+	Drop, Duplicate, Reorder, Late float64
+	// Delay is the mean delay of a message.
+	Delay time.Duration
+	// Uneven: rates differ between links and between types of messages.
+	Uneven bool
+	// SnapshotLoss loses a snapshot on its way, in [0, 1].
+	SnapshotLoss float64
+	// Partition cuts links: in two, one way, all but a bridge, a ring of majorities,
+	// a chain, a star, or one link for good. Flap cuts and heals one link again and
+	// again.
+	Partition, Flap float64
+
+	// Crash stops a member, and starts it again after a while; CrashLoop does so
+	// several times in a row; CrashAll stops all at once; CrashMidway stops a member
+	// between two steps of what it has to do, in [0, 1] per write.
+	Crash, CrashLoop, CrashAll, CrashMidway float64
+	// Pause lets a member stand still.
+	Pause float64
+	// OtherOptions is the share of restarts with other options.
+	OtherOptions float64
+
+	// SlowDisk is the mean time that a write takes, SlowApply that a batch takes to
+	// be applied.
+	SlowDisk, SlowApply time.Duration
+	// WriteError stops a member as its write fails; LoseDisk takes one away for
+	// good; CorruptDisk damages an entry on one.
+	WriteError, LoseDisk, CorruptDisk float64
+
+	// Drift is by how much a clock may be fast or slow, in [0, 1); Burst lets many
+	// ticks pass at once, Starve none for a while.
+	Drift         float64
+	Burst, Starve float64
+
+	// Change proposes changes of the configuration, Transfer moves leadership,
+	// Compact drops logs, Poke tells members to campaign or to forget their leader.
+	Change, Transfer, Compact, Poke float64
+}
+
+const (
+	defaultDuration = 6 * time.Second
+	// roundLength is how long faults happen before everything heals, about.
+	roundLength = 2 * time.Second
+	// tickLength is the time between two ticks of a right clock.
+	tickLength = 10 * time.Millisecond
+)
+
+// drawFaults draws faults: each is left out by some seeds, so that what hides
+// behind one is found by another (swarm testing).
+func drawFaults(r *rand.Rand) *Faults {
+	rate := func(share, most float64) float64 {
+		if r.Float64() >= share {
+			return 0
+		}
+		return most * r.Float64() * r.Float64()
+	}
+	length := func(share float64, most time.Duration) time.Duration {
+		return time.Duration(rate(share, float64(most)))
+	}
+	return &Faults{
+		Drop: rate(0.5, 0.4), Duplicate: rate(0.5, 0.3), Reorder: rate(0.5, 0.5), Late: rate(0.4, 0.05),
+		Delay: 200*time.Microsecond + length(0.6, 30*time.Millisecond), Uneven: r.IntN(2) == 0,
+		SnapshotLoss: rate(0.5, 0.6), Partition: rate(0.6, 4), Flap: rate(0.2, 4),
+		Crash: rate(0.6, 4), CrashLoop: rate(0.2, 1), CrashAll: rate(0.2, 1), CrashMidway: rate(0.4, 0.05),
+		Pause: rate(0.4, 3), OtherOptions: rate(0.3, 1),
+		SlowDisk: length(0.6, 40*time.Millisecond), SlowApply: length(0.5, 40*time.Millisecond),
+		WriteError: rate(0.3, 1), LoseDisk: rate(0.2, 0.6), CorruptDisk: rate(0.2, 0.6),
+		Drift: rate(0.5, 0.3), Burst: rate(0.3, 3), Starve: rate(0.3, 3),
+		Change: rate(0.6, 20), Transfer: rate(0.5, 10), Compact: rate(0.7, 30), Poke: rate(0.3, 6),
+	}
+}
+
+// drawSetup draws what the cluster is made of.
+func drawSetup(r *rand.Rand) *Setup {
+	one := func(n int) bool { return r.IntN(n) == 0 }
+	s := &Setup{Members: []int{1, 2, 3, 3, 3, 3, 3, 4, 5, 5, 7}[r.IntN(11)]}
+	if one(3) {
+		s.HeartbeatTick = 2 + r.IntN(3)
+	}
+	if one(2) {
+		s.MaxSizePerMsg = []uint64{1, 64, 256}[r.IntN(3)]
+	}
+	if one(2) {
+		s.MaxInflightMsgs = 1 + r.IntN(4)
+	}
+	if s.MaxSizePerMsg > 0 && one(2) {
+		s.MaxInflightBytes = 512
+	}
+	if one(2) {
+		s.MaxCommittedSizePerReady = []uint64{1, 100, 400}[r.IntN(3)]
+	}
+	if one(4) {
+		s.MaxUncommittedSize = 200
+	}
+	switch r.IntN(8) {
+	case 0, 1, 2:
+		s.LeaseReads = true
+	case 3:
+		s.DisableCheckQuorum = true
+	}
+	s.DisablePreVote = one(4)
+	s.DisableForwarding = one(6)
+	return s
+}
+
+// bound keeps clocks within what leases rely on.
+func (f *Faults) bound(s *Setup) {
+	if s.LeaseReads {
+		f.Drift = min(f.Drift, 0.08)
+		f.Burst, f.Starve, f.OtherOptions = 0, 0, 0
+	}
+}
+
+// registersWorkload writes and reads a few keys at a time; keys change as the run
+// goes on, so that each has a short history.
+func registersWorkload() *Workload {
+	key := func(r *rand.Rand, number uint64) string {
+		return "k" + string(rune('a'+r.IntN(3))) + itoa(number/64)
+	}
+	return &Workload{
+		Command: func(r *rand.Rand, number uint64) []byte {
+			return []byte(key(r, number) + "=" + itoa(number))
+		},
+		Question: func(r *rand.Rand, number uint64) []byte { return []byte(key(r, number)) },
+		Model:    RegisterModel(),
+	}
+}

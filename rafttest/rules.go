@@ -1,0 +1,98 @@
+package rafttest
+
+import (
+	"fmt"
+
+	"github.com/seed-289bd6ac/raft/rafttest/trace"
+)
+
+// Rule is what must hold in every run.
+type Rule string
+
+// The rules. Those of safety are looked at after every action, those of liveness
+// when faults have ended.
+const (
+	// ElectionSafety: at most one member becomes leader in a term, once (§5.2).
+	ElectionSafety Rule = "election safety"
+	// LeaderAppendOnly: a leader never removes or replaces entries of its log (§5.3).
+	LeaderAppendOnly Rule = "leader append-only"
+	// LogMatching: entries of the same index and term are equal, and so are those
+	// before them (§5.3).
+	LogMatching Rule = "log matching"
+	// LeaderCompleteness: a leader's log has all that was committed in earlier terms
+	// (§5.4).
+	LeaderCompleteness Rule = "leader completeness"
+	// StateMachineSafety: what one member has committed or applied at an index, no
+	// other has committed or applied otherwise (§5.4.3).
+	StateMachineSafety Rule = "state machine safety"
+	// CommittedIsDurable: what a leader commits is on the disks of a majority of each
+	// half of its configuration; what a member applies is on its own.
+	CommittedIsDurable Rule = "committed is durable"
+	// OnlyGrows: term, commit index, applied index and match never fall.
+	OnlyGrows Rule = "only grows"
+	// MatchTruth: what a follower acknowledges to a leader, and what the leader
+	// believes of it, is on the follower's disk as the leader has it.
+	MatchTruth Rule = "match truth"
+	// PromisesAreDurable: a message never leaves before the term, vote or entries that
+	// it promises are on disk.
+	PromisesAreDurable Rule = "promises are durable"
+	// ConfigurationSafety: the configuration is a function of the log, each one has
+	// common members with the next in all majorities, and one is changed at a time
+	// (thesis §4.1).
+	ConfigurationSafety Rule = "configuration safety"
+	// NoConfigGap: who campaigns has applied every change that it knows is committed.
+	NoConfigGap Rule = "no config gap"
+	// PreVotePurity: asking for and answering a pre-vote changes neither term nor
+	// vote (thesis §9.6).
+	PreVotePurity Rule = "pre-vote purity"
+	// LeaseExclusivity: while a leader may serve reads from its lease, no member of a
+	// later term leads (thesis §6.4.1).
+	LeaseExclusivity Rule = "lease exclusivity"
+	// ReadsAreFresh: a read is served at an index no lower than what was committed
+	// when it was asked for (thesis §6.4).
+	ReadsAreFresh Rule = "reads are fresh"
+	// ReadsAreAnsweredOnce: every answer to a read is to one that waits for it.
+	ReadsAreAnsweredOnce Rule = "reads are answered once"
+	// Linearizability: the history of the clients could have been made by one machine.
+	Linearizability Rule = "linearizability"
+	// Limits: messages, windows and queues keep to the limits of Config.
+	Limits Rule = "limits"
+	// Invariants: what RawNode.CheckInvariants looks at holds.
+	Invariants Rule = "invariants"
+	// NoPanic: nothing panics.
+	NoPanic Rule = "no panic"
+	// NoFalseAlarm: a member with an intact disk does not stop.
+	NoFalseAlarm Rule = "no false alarm"
+
+	// OneLeader: after faults end, one member leads, and the others follow it.
+	OneLeader Rule = "one leader"
+	// StableTerms: under that leader, terms do not rise any more.
+	StableTerms Rule = "stable terms"
+	// JointExits: a joint configuration that is to be left automatically is left.
+	JointExits Rule = "joint exits"
+	// Convergence: all members come to hold and apply the same log.
+	Convergence Rule = "convergence"
+	// Progress: fresh writes and reads succeed.
+	Progress Rule = "progress"
+	// Calm: a cluster at rest sends few messages.
+	Calm Rule = "calm"
+	// AckedWritesSurvive: what was acknowledged is there in the end.
+	AckedWritesSurvive Rule = "acked writes survive"
+)
+
+// Cell is one place of one member's log.
+type Cell = trace.Cell
+
+// Violation is a rule that was broken.
+type Violation struct {
+	Rule Rule
+	// Detail says with which values.
+	Detail string
+	// Members and Cells are where to look.
+	Members []uint64
+	Cells   []Cell
+	// message is what breaks the rule, where a message does.
+	message Selector
+}
+
+func (v *Violation) Error() string { return fmt.Sprintf("%s: %s", v.Rule, v.Detail) }
