@@ -107,12 +107,7 @@ func (r *raft) tickN(n int) {
 		}
 		return
 	}
-	late := n - 1
-	limit := r.clock.timeout
-	if r.state == StateLeader {
-		limit = r.cfg.ElectionTick
-	}
-	spared := r.clock.spared == r.clock.now && r.clock.election == limit-1
+	late, limit, spared := n-1, r.electionLimit(), r.sparedNow()
 	r.clock.now += uint64(late)
 	r.clock.heartbeat += late
 	r.clock.election += late
@@ -122,6 +117,20 @@ func (r *raft) tickN(n int) {
 		r.clock.spared = r.clock.now + 1
 	}
 	r.tick()
+}
+
+// electionLimit is how far the election clock runs: on a leader, until it looks for its
+// quorum.
+func (r *raft) electionLimit() int {
+	if r.state == StateLeader {
+		return r.cfg.ElectionTick
+	}
+	return r.clock.timeout
+}
+
+// sparedNow reports whether late ticks have just stopped short of a timeout.
+func (r *raft) sparedNow() bool {
+	return r.clock.spared == r.clock.now && r.clock.election == r.electionLimit()-1
 }
 
 // drawTimeout draws an election timeout from [ElectionTick, 2*ElectionTick)

@@ -34,6 +34,16 @@ type memoryStart struct{ index, term uint64 }
 // NewMemoryStorage returns an empty storage.
 func NewMemoryStorage() *MemoryStorage { return &MemoryStorage{} }
 
+// Clone returns a storage with the same contents: what is written to one of the two
+// from then on is not in the other. Its cost does not depend on the contents.
+func (s *MemoryStorage) Clone() *MemoryStorage {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	// Entries that are there are never written again: without room behind them, each
+	// of the two appends to an array of its own.
+	return &MemoryStorage{hard: s.hard, snapshot: s.snapshot, start: s.start, entries: slices.Clip(s.entries)}
+}
+
 // InitialState implements Storage. The configuration is that of the last
 // snapshot.
 func (s *MemoryStorage) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {

@@ -252,10 +252,12 @@ func (r *raft) askLeader(a askedReads) {
 	r.send(m)
 }
 
+const readKeyBytes = 32
+
 // readKey never repeats: the sequence differs within a life, the incarnation
 // between lives of one disk, the epoch between memberships of one id.
 func readKey(id, incarnation, epoch, sequence uint64) []byte {
-	key := make([]byte, 0, 32)
+	key := make([]byte, 0, readKeyBytes)
 	for _, n := range [...]uint64{id, incarnation, epoch, sequence} {
 		key = binary.BigEndian.AppendUint64(key, n)
 	}

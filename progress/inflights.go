@@ -1,5 +1,7 @@
 package progress
 
+import "slices"
+
 // Inflights is the window of appends under way to one follower: limited in
 // number and in bytes, oldest first. Its memory grows with use, up to the limit.
 type Inflights struct {
@@ -59,6 +61,21 @@ func (in *Inflights) grow() {
 		ring[i] = in.ring[(in.start+i)%len(in.ring)]
 	}
 	in.ring, in.start = ring, 0
+}
+
+// At returns the append that is the i-th oldest under way, i < Count: the index of
+// its last entry and the bytes of its entries.
+func (in *Inflights) At(i int) (last, bytes uint64) {
+	f := in.ring[(in.start+i)%len(in.ring)]
+	return f.last, f.bytes
+}
+
+func (in Inflights) clone() Inflights {
+	if in.count == 0 {
+		return Inflights{}
+	}
+	in.ring = slices.Clone(in.ring)
+	return in
 }
 
 // Sound reports whether the window holds ascending indexes in (match, next) and

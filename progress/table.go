@@ -38,6 +38,15 @@ func (t Table) Configure(cfg confchange.Config, next, epoch uint64) Table {
 	return out
 }
 
+// Clone returns a copy that shares nothing with t that either changes.
+func (t Table) Clone() Table {
+	out := slices.Clone(t)
+	for i := range out {
+		out[i].Inflights = out[i].Inflights.clone()
+	}
+	return out
+}
+
 // CommittedIndex returns the largest index that is durable on a quorum: on a
 // majority of each half of a joint configuration (§6).
 func (t Table) CommittedIndex() uint64 {
