@@ -29,6 +29,10 @@ const (
 	// ActCrash stops Member; N units (snapshot, entry, hard state) of the writes under
 	// way have reached the disk, the others are lost.
 	ActCrash
+	// ActPause lets Member stand still: until it goes on or stops, nothing happens to
+	// it. ActResume lets it go on; N ticks have passed, it is told at once.
+	ActPause
+	ActResume
 	// ActRestart starts Member again from its disk, with the options in N.
 	ActRestart
 	// ActStart starts Member for the first time, with an empty disk.

@@ -155,10 +155,14 @@ func (c *cluster) act(m *member, a *Action) bool {
 	case ActCorrupt:
 		return m != nil && c.corrupt(m, a.N)
 	}
-	if m == nil || !m.up() {
+	if m == nil || !m.up() || (m.frozen && !wakes(a.Kind)) {
 		return false
 	}
 	switch a.Kind {
+	case ActPause:
+		m.frozen = true
+	case ActResume:
+		return c.resume(m, int(a.N))
 	case ActTick:
 		for range a.N {
 			c.tick(m)
@@ -179,6 +183,22 @@ func (c *cluster) act(m *member, a *Action) bool {
 	default:
 		return c.ask(m, a)
 	}
+	return true
+}
+
+// wakes reports whether an action can happen to a member that stands still.
+func wakes(kind ActionKind) bool {
+	return kind == ActResume || kind == ActCrash || kind == ActStop
+}
+
+// resume lets a member go on: it is told how much time has passed before it hears
+// anything.
+func (c *cluster) resume(m *member, missed int) bool {
+	if !m.frozen {
+		return false
+	}
+	m.frozen = false
+	m.rn.TickN(missed)
 	return true
 }
 
@@ -244,6 +264,9 @@ func (c *cluster) deliver(a *Action) bool {
 		return false
 	}
 	m := c.member(p.m.GetTo())
+	if m != nil && m.frozen {
+		return false
+	}
 	c.remove(p)
 	if m == nil || !m.up() {
 		return true // lost: nobody listens

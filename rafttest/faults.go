@@ -82,7 +82,7 @@ func (s *Sim) strike(kind uint64, m *member) {
 	case faultPartition:
 		s.partition()
 	case faultFlap:
-		if ids := s.voting(); len(ids) > 1 {
+		if ids := s.c.voting(); len(ids) > 1 {
 			from, to := ids[s.rng.IntN(len(ids))], ids[s.rng.IntN(len(ids))]
 			s.queue.push(event{at: s.c.now, kind: evFlap, a: from<<8 | to, b: 5 + s.rng.Uint64N(20)})
 		}
@@ -146,7 +146,7 @@ func (s *Sim) disturb(kind uint64, m *member) {
 
 // ruin takes the disk of a member away or damages it, if the others can go on.
 func (s *Sim) ruin(kind uint64, m *member) {
-	conf := s.newest()
+	conf := s.c.newest()
 	if len(conf.GetVotersOutgoing()) > 0 || m.disk.last() == 0 || s.changing() {
 		return
 	}

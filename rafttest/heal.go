@@ -75,14 +75,14 @@ func (s *Sim) endFaults() {
 // chooseRest returns members that stay away for good, so few that the others are a
 // quorum in every configuration that may be in force; nil for none.
 func (s *Sim) chooseRest() []uint64 {
-	if s.rng.IntN(2) == 0 || s.openChange() {
+	if s.rng.IntN(2) == 0 || s.c.openChange() {
 		return nil
 	}
-	ids := s.voting()
+	ids := s.c.voting()
 	s.rng.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
 	var rest []uint64
 	for _, id := range ids {
-		if s.rng.IntN(4) > 0 && s.quorumWithout(append(slices.Clone(rest), id)) {
+		if s.rng.IntN(4) > 0 && s.c.quorumWithout(append(slices.Clone(rest), id)) {
 			rest = append(rest, id)
 		}
 	}
@@ -90,13 +90,13 @@ func (s *Sim) chooseRest() []uint64 {
 }
 
 // openChange reports whether a change is in a log and not applied by anybody.
-func (s *Sim) openChange() bool {
-	known := s.c.truth.bootstrapped
-	if n := len(s.c.truth.configs); n > 0 {
-		known = s.c.truth.configs[n-1].index
+func (c *cluster) openChange() bool {
+	known := c.truth.bootstrapped
+	if n := len(c.truth.configs); n > 0 {
+		known = c.truth.configs[n-1].index
 	}
-	for _, m := range s.c.members {
-		for _, ents := range s.logsOf(m) {
+	for _, m := range c.members {
+		for _, ents := range c.logsOf(m) {
 			for _, e := range ents {
 				if e.GetIndex() > known && e.GetType() != raftpb.EntryNormal {
 					return true
@@ -108,7 +108,7 @@ func (s *Sim) openChange() bool {
 }
 
 // logsOf returns the entries on a member's disk and those on their way there.
-func (s *Sim) logsOf(m *member) [][]*raftpb.Entry {
+func (c *cluster) logsOf(m *member) [][]*raftpb.Entry {
 	logs := [][]*raftpb.Entry{m.disk.entries}
 	for i := range m.disk.writes {
 		logs = append(logs, m.disk.writes[i].entries)
@@ -118,9 +118,9 @@ func (s *Sim) logsOf(m *member) [][]*raftpb.Entry {
 
 // quorumWithout reports whether the members but for rest are a quorum in every
 // configuration that any member may still have.
-func (s *Sim) quorumWithout(rest []uint64) bool {
-	oldest := s.c.truth.commit()
-	for _, m := range s.c.members {
+func (c *cluster) quorumWithout(rest []uint64) bool {
+	oldest := c.truth.commit()
+	for _, m := range c.members {
 		switch {
 		case !m.started || !m.sound() || m.removed || len(m.conf.GetVoters()) == 0:
 		case m.up():
@@ -129,15 +129,15 @@ func (s *Sim) quorumWithout(rest []uint64) bool {
 			oldest = min(oldest, m.disk.hard.GetCommit())
 		}
 	}
-	oldest = max(oldest, s.c.truth.bootstrapped)
-	configs := s.c.truth.configs
+	oldest = max(oldest, c.truth.bootstrapped)
+	configs := c.truth.configs
 	for i := range configs {
 		if i+1 < len(configs) && configs[i+1].index <= oldest {
 			continue
 		}
 		var ids []uint64
 		for _, id := range slices.Concat(configs[i].state.Voters, configs[i].state.VotersOutgoing) {
-			m := s.c.member(id)
+			m := c.member(id)
 			if m != nil && m.sound() && !m.removed && !slices.Contains(rest, id) && !slices.Contains(ids, id) {
 				ids = append(ids, id)
 			}
@@ -151,7 +151,7 @@ func (s *Sim) quorumWithout(rest []uint64) bool {
 
 // settle waits until one member leads and all that are up agree with it.
 func (s *Sim) settle() bool {
-	if !s.quorumWithout(nil) {
+	if !s.c.quorumWithout(nil) {
 		s.c.mark("too many disks were lost to go on")
 		return false
 	}
@@ -161,24 +161,24 @@ func (s *Sim) settle() bool {
 		if s.c.violation != nil {
 			return false
 		}
-		if s.atRest() {
+		if s.c.atRest() {
 			s.stopRemoved()
 			return true
 		}
 	}
-	s.unsettled()
+	s.c.unsettled()
 	return false
 }
 
 // atRest reports whether one member leads, and all that are up and in its
 // configuration follow it, hold its log and have applied it.
-func (s *Sim) atRest() bool {
-	lead := s.c.leader()
+func (c *cluster) atRest() bool {
+	lead := c.leader()
 	if lead == nil || lead.conf.GetAutoLeave() {
 		return false
 	}
 	l := &lead.seen.status
-	for _, m := range s.c.members {
+	for _, m := range c.members {
 		if !m.up() || !inConfig(lead.conf, m.id) {
 			continue
 		}
@@ -191,30 +191,30 @@ func (s *Sim) atRest() bool {
 }
 
 // unsettled says what a cluster lacks that did not come to rest.
-func (s *Sim) unsettled() {
-	lead := s.c.leader()
+func (c *cluster) unsettled() {
+	lead := c.leader()
 	switch {
 	case lead == nil:
-		s.c.fail(&Violation{Rule: OneLeader, Detail: "nobody leads long after faults have ended"})
+		c.fail(&Violation{Rule: OneLeader, Detail: "nobody leads long after faults have ended"})
 	case lead.conf.GetAutoLeave():
-		s.c.broken(JointExits, lead, "it leads, and the joint configuration %s is not left long after faults have ended",
+		c.broken(JointExits, lead, "it leads, and the joint configuration %s is not left long after faults have ended",
 			raftpb.DescribeConfState(lead.conf))
 	default:
-		for _, m := range s.c.members {
+		for _, m := range c.members {
 			v := &m.seen.status
 			if !m.up() || !inConfig(lead.conf, m.id) || (v.Lead == lead.id && m.applied == lead.seen.status.LastIndex) {
 				continue
 			}
 			if v.Lead != lead.id {
-				s.c.broken(OneLeader, m, "it is %v under %d in term %d, and %d leads term %d, long after faults have ended",
+				c.broken(OneLeader, m, "it is %v under %d in term %d, and %d leads term %d, long after faults have ended",
 					v.RaftState, v.Lead, v.Term, lead.id, lead.seen.status.Term)
 			} else {
-				s.c.broken(Convergence, m, "it has applied %d entries, and the leader's log has %d, long after faults have ended",
+				c.broken(Convergence, m, "it has applied %d entries, and the leader's log has %d, long after faults have ended",
 					m.applied, lead.seen.status.LastIndex)
 			}
 			return
 		}
-		s.c.broken(Convergence, lead, "it leads, and has applied %d of %d entries, long after faults have ended", lead.applied,
+		c.broken(Convergence, lead, "it leads, and has applied %d of %d entries, long after faults have ended", lead.applied,
 			lead.seen.status.LastIndex)
 	}
 }
@@ -258,15 +258,15 @@ func (h *history) served(since int) bool {
 func (s *Sim) rest() {
 	for range 4 * settleBound {
 		s.runUntil(s.c.now + s.timeoutLength()/4)
-		if s.c.violation != nil || s.atRest() {
+		if s.c.violation != nil || s.c.atRest() {
 			break
 		}
 	}
 	if s.c.violation != nil {
 		return
 	}
-	if !s.atRest() {
-		s.unsettled()
+	if !s.c.atRest() {
+		s.c.unsettled()
 		return
 	}
 	lead := s.c.leader()
@@ -288,27 +288,27 @@ func (s *Sim) rest() {
 	if most := 4 * ticks * uint64(ups+2); s.messages-sent > most {
 		s.c.broken(Calm, lead, "a cluster of %d at rest sends %d messages in %d ticks", ups, s.messages-sent, ticks)
 	}
-	s.checkSurvival(lead)
+	s.c.checkSurvival(lead)
 	s.c.mark("a cluster came to rest")
 }
 
 // checkSurvival looks whether what was acknowledged is there.
-func (s *Sim) checkSurvival(lead *member) {
-	for client, number := range s.c.history.acknowledged() {
-		for _, m := range s.c.members {
+func (c *cluster) checkSurvival(lead *member) {
+	for client, number := range c.history.acknowledged() {
+		for _, m := range c.members {
 			if !m.up() || !inConfig(lead.conf, m.id) || number == 0 {
 				continue
 			}
 			if client >= len(m.machine.last) || m.machine.last[client] < number {
-				s.c.broken(AckedWritesSurvive, m, "it has not applied command %d of client %d, which was acknowledged", number,
+				c.broken(AckedWritesSurvive, m, "it has not applied command %d of client %d, which was acknowledged", number,
 					client)
 			}
 		}
 	}
-	for _, m := range s.c.members {
+	for _, m := range c.members {
 		if m.up() && inConfig(lead.conf, m.id) && m.seen.status.RaftState != raft.StateLeader &&
 			string(m.machine.snapshot()) != string(lead.machine.snapshot()) {
-			s.c.broken(StateMachineSafety, m, "its state differs from that of the leader, %d", lead.id)
+			c.broken(StateMachineSafety, m, "its state differs from that of the leader, %d", lead.id)
 		}
 	}
 }

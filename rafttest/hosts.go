@@ -108,7 +108,7 @@ func (s *Sim) crash(m *member) {
 	s.do(&Action{Kind: ActCrash, Member: m.id, N: s.rng.Uint64N(units + 1)})
 	h := s.hostOf(m)
 	h.life++
-	s.thaw(m, h)
+	h.thaw()
 	s.c.mark("a member crashed")
 	if units > 0 {
 		s.c.mark("a member crashed in the middle of a write")
@@ -150,7 +150,8 @@ func (s *Sim) freeze(m *member, length uint64) {
 	if h.frozen {
 		return
 	}
-	h.frozen, h.frozenAt, m.frozen = true, s.c.now, true
+	s.do(&Action{Kind: ActPause, Member: m.id})
+	h.frozen, h.frozenAt = true, s.c.now
 	s.queue.push(event{at: s.c.now + length, kind: evResume, a: m.id, b: h.life})
 	s.c.mark("a member was paused")
 }
@@ -169,16 +170,15 @@ func (s *Sim) resume(m *member, h *host) {
 		return
 	}
 	missed := (s.c.now - h.frozenAt + h.pace - 1) / h.pace
-	s.do(&Action{Kind: ActLate, Member: m.id, N: missed})
+	s.do(&Action{Kind: ActResume, Member: m.id, N: missed})
 	waiting := h.waiting
-	s.thaw(m, h)
+	h.thaw()
 	for _, p := range waiting {
 		s.hand(p)
 	}
 }
 
 // thaw forgets that a member stood still.
-func (s *Sim) thaw(m *member, h *host) {
-	h.frozen, m.frozen = false, false
-	h.waiting = nil
+func (h *host) thaw() {
+	h.frozen, h.waiting = false, nil
 }

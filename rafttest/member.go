@@ -111,7 +111,7 @@ func (c *cluster) boot(m *member, options uint64) error {
 
 // stop takes a member down; n units of its writes under way reach the disk.
 func (c *cluster) stop(m *member, n uint64) {
-	m.rn = nil
+	m.rn, m.frozen = nil, false
 	m.disk.crash(n)
 	m.batches, m.reads = nil, nil
 	c.history.crashed(m.id)

@@ -190,7 +190,7 @@ func (s *Sim) report(e *event) {
 
 // partition cuts links in one of the ways that others have been caught by.
 func (s *Sim) partition() {
-	ids := s.voting()
+	ids := s.c.voting()
 	if len(ids) < 2 {
 		return
 	}

@@ -10,16 +10,16 @@ import (
 // added, and stops who is removed once nobody needs them any more.
 
 // newest returns the configuration after the last change that anybody applied.
-func (s *Sim) newest() *raftpb.ConfState {
-	if n := len(s.c.truth.configs); n > 0 {
-		return s.c.truth.configs[n-1].state
+func (c *cluster) newest() *raftpb.ConfState {
+	if n := len(c.truth.configs); n > 0 {
+		return c.truth.configs[n-1].state
 	}
 	return &raftpb.ConfState{}
 }
 
 // voting returns the voters of the newest configuration.
-func (s *Sim) voting() []uint64 {
-	conf := s.newest()
+func (c *cluster) voting() []uint64 {
+	conf := c.newest()
 	ids := slices.Concat(conf.GetVoters(), conf.GetVotersOutgoing())
 	slices.Sort(ids)
 	return slices.Compact(ids)
@@ -121,7 +121,7 @@ func (s *Sim) startAdded() {
 // stopRemoved stops members that are in no configuration any more, once all who
 // are has applied that.
 func (s *Sim) stopRemoved() {
-	conf := s.newest()
+	conf := s.c.newest()
 	n := len(s.c.truth.configs)
 	if n == 0 {
 		return
