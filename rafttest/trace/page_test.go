@@ -12,6 +12,7 @@ import (
 )
 
 func TestThePageShowsWhatBreaksTheRule(t *testing.T) {
+	t.Parallel()
 	var got struct {
 		Result, Banner, Details, Place string
 		Cells, Members, Causes         []string
@@ -50,6 +51,7 @@ func TestThePageShowsWhatBreaksTheRule(t *testing.T) {
 }
 
 func TestAnAddressLeadsToAnEvent(t *testing.T) {
+	t.Parallel()
 	var got struct{ Details, Selected, Clock, Slider, Row string }
 	look(t, small(), visit{hash: "#event=7", script: `
 		return {
@@ -72,6 +74,7 @@ func TestAnAddressLeadsToAnEvent(t *testing.T) {
 }
 
 func TestAnAddressLeadsToAMessage(t *testing.T) {
+	t.Parallel()
 	var got struct{ Details, Place string }
 	look(t, small(), visit{hash: "#message=6", script: `
 		return {details: $('details').textContent, place: detail()};
@@ -82,6 +85,7 @@ func TestAnAddressLeadsToAMessage(t *testing.T) {
 }
 
 func TestArrowsCanBePicked(t *testing.T) {
+	t.Parallel()
 	var got []string
 	look(t, small(), visit{hash: "#event=6", script: `
 		const lane = (i) => { const r = all('.head')[i - 1].getBoundingClientRect(); return r.left + r.width / 2; };
@@ -103,6 +107,7 @@ func TestArrowsCanBePicked(t *testing.T) {
 }
 
 func TestThePageIsOperatedByKeys(t *testing.T) {
+	t.Parallel()
 	var got []string
 	look(t, small(), visit{hash: "#event=4", script: `
 		const seen = [];
@@ -137,6 +142,7 @@ func TestThePageIsOperatedByKeys(t *testing.T) {
 }
 
 func TestAFilterHidesEventsAndGivesWayToAnAddress(t *testing.T) {
+	t.Parallel()
 	tr := runCluster(t, 2, 3, 400)
 	quiet := 0
 	for _, e := range tr.Events {
@@ -226,6 +232,7 @@ func expectedCells(tr *Trace, place int) map[string]shownCell {
 }
 
 func TestTheLogsAreThoseOfTheMomentThatIsLookedAt(t *testing.T) {
+	t.Parallel()
 	tr := runCluster(t, 1, 5, 4_000)
 	var got []struct {
 		Place int
@@ -263,6 +270,7 @@ func TestTheLogsAreThoseOfTheMomentThatIsLookedAt(t *testing.T) {
 }
 
 func TestARunWithoutAViolationIsShownAsWell(t *testing.T) {
+	t.Parallel()
 	var got []string
 	tr := small()
 	tr.Violation = nil
@@ -281,6 +289,7 @@ func TestARunWithoutAViolationIsShownAsWell(t *testing.T) {
 }
 
 func TestARunInWhichNothingHappenedIsShownAsWell(t *testing.T) {
+	t.Parallel()
 	for _, tr := range []*Trace{{}, {Members: []uint64{1, 2}}} {
 		var got []string
 		look(t, tr, visit{script: `
@@ -292,6 +301,7 @@ func TestARunInWhichNothingHappenedIsShownAsWell(t *testing.T) {
 }
 
 func TestThePageFitsAPhone(t *testing.T) {
+	t.Parallel()
 	tr := runCluster(t, 3, 5, 600)
 	breakLogMatching(t, tr)
 	var got struct {
@@ -324,6 +334,7 @@ func TestThePageFitsAPhone(t *testing.T) {
 }
 
 func TestEverythingHasANameAndCanBeReadInLightAndDark(t *testing.T) {
+	t.Parallel()
 	tr := runCluster(t, 2, 3, 1_500)
 	breakLogMatching(t, tr)
 	for _, dark := range []bool{false, true} {

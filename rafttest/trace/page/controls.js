@@ -97,8 +97,6 @@ class Controls {
   showPlaying() {
     $('play').setAttribute('aria-label', this.playing ? 'pause' : 'play');
     $('play').replaceChildren(icon(this.playing ? 'pause' : 'play'));
-    // A moving run is not read out event by event.
-    $('details').setAttribute('aria-live', this.playing ? 'off' : 'polite');
   }
 
   // key handles keys that no field has use for.

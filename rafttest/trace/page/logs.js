@@ -8,7 +8,6 @@ class Logs {
     this.app = app;
     this.run = app.run;
     this.box = $('grid');
-    this.follows = true;
     this.lines = this.run.members().map((member) => this.makeLine(member));
     this.ruler = h('div', {class: 'cells ruler', 'aria-hidden': 'true'});
     this.box.replaceChildren(h('div', {class: 'line'}, h('div', {class: 'who corner'}, 'index'), this.ruler),

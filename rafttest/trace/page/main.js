@@ -39,9 +39,9 @@ class App {
 
   showHeader() {
     const {run} = this;
-    $('size').textContent = [plural(run.lanes, 'member'), plural(run.events.length, 'event'),
-      plural(run.messages.length, 'message')].join(' · ');
-    $('info').append(facts(run.info.map(({name, value}) => [name, value])));
+    const sizes = [plural(run.lanes, 'member'), plural(run.events.length, 'event'), plural(run.messages.length, 'message')];
+    $('size').append(h('span', {class: 'only-wide'}, sizes.join(' · ')), h('span', {class: 'only-narrow'}, 'About'));
+    $('info').append(facts([['size', sizes.join(', ')], ...run.info.map(({name, value}) => [name, value])]));
     document.documentElement.dataset.result = run.violation ? 'broken' : 'passed';
     if (!run.violation) return;
     const v = run.violation;
@@ -89,6 +89,8 @@ class App {
     const event = this.run.events[this.cursor];
     $('number').value = this.cursor;
     $('of').textContent = `of ${Math.max(0, this.run.events.length - 1).toLocaleString('en')}`;
+    // A run that plays is not read out event by event.
+    if (event && !this.controls.playing) $('said').textContent = `event ${this.cursor}, ${summary(this.run, this.cursor)}`;
     $('clock').textContent = `${formatTime(event ? event.at : 0)} ms`;
     $('causes').setAttribute('aria-pressed', this.causes !== null);
     $('causes').disabled = this.causesOf < 0;

@@ -25,7 +25,8 @@ class Timeline {
 
   setRows(rows) {
     this.rows = rows;
-    this.list.style.height = `${rows.height}px`;
+    // Below the last row there is room for messages that did not arrive.
+    this.list.style.height = `${rows.height + 3 * rows.rowHeight}px`;
     this.list.setAttribute('aria-setsize', rows.length);
     this.clear();
   }
@@ -69,9 +70,10 @@ class Timeline {
       head.setAttribute('aria-pressed', shown);
       head.dataset.role = role;
       head.setAttribute('aria-label', `member ${this.run.name(i + 1)}, ${role}: show its events`);
-      head.title = head.getAttribute('aria-label');
-      head.replaceChildren(h('b', {}, this.run.name(i + 1)), h('span', {}, shortRole(role)),
-        state && state.up ? h('span', {class: 'term', style: `--hue:${termHue(state.term)}`}, `${state.term}`) : null);
+      head.title = `${this.run.name(i + 1)} ${role === 'not there' ? 'is not there' : roleTexts[role] || `is ${role}`}; press to hide or show its events`;
+      head.replaceChildren(...[h('b', {}, this.run.name(i + 1)), h('span', {}, shortRole(role)),
+        state && state.up ? h('span', {class: 'term', style: `--hue:${termHue(state.term)}`}, `${state.term}`) : null,
+      ].filter(Boolean));
     });
   }
 
@@ -147,6 +149,7 @@ function eventRow(run, place) {
   const broken = run.violation !== null && run.violation.event === place;
   return h('div', {
     class: `row kind-${event.kind}${broken ? ' broken' : ''}`, id: `row-${place}`, role: 'option', 'data-place': place,
+    'aria-label': `event ${place}, ${formatTime(event.at)} milliseconds, ${summary(run, place)}`,
   },
   h('span', {class: 'place'}, place),
   h('span', {class: 'time'}, formatTime(event.at)),

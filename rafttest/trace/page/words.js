@@ -57,6 +57,9 @@ function changes(run, before, after) {
   const old = before || {up: false, term: 0, vote: 0, lead: 0, commit: 0, applied: 0, first: 1, last: 0, durable: 0};
   const list = [];
   const add = (name, from, to, text, role) => { if (from !== to) list.push({name, from, to, text, role}); };
+  // A member that was down knew nothing that it could be compared with.
+  const addKnown = (name, from, to, text) =>
+    add(name, old.up ? from : '—', to, old.up || to ? text : null);
   if (old.up !== after.up || roleOf(old) !== roleOf(after)) {
     add('role', before ? roleOf(old) : 'not there', roleOf(after), roleOf(after), roleOf(after));
   }
@@ -64,19 +67,19 @@ function changes(run, before, after) {
     add('paused', Boolean(old.paused), Boolean(after.paused), after.paused ? 'paused' : 'resumed');
   }
   if (after.up) {
-    add('term', old.term, after.term, `term ${after.term}`);
-    add('vote', run.name(old.vote || 0), run.name(after.vote || 0), `vote ${run.name(after.vote || 0)}`);
-    add('leader', run.name(old.lead || 0), run.name(after.lead || 0),
-      after.lead ? `leader is ${run.name(after.lead)}` : 'leader unknown');
+    addKnown('term', old.term, after.term, `term ${after.term}`);
+    addKnown('vote', run.name(old.vote || 0), run.name(after.vote || 0), after.vote ? `vote ${run.name(after.vote)}` : null);
+    addKnown('leader', run.name(old.lead || 0), run.name(after.lead || 0),
+      after.lead ? `leader is ${run.name(after.lead)}` : old.up ? 'leader unknown' : null);
   }
   if (after.logFrom) list.push({name: 'log', text: logChange(after)});
   add('first index', old.first, after.first, before && `first ${after.first}`);
   add('last index', old.last, after.last, null);
   add('durable', old.durable, after.durable, before && `durable ${after.durable}`);
   if (after.up) {
-    add('commit', old.commit, after.commit, `commit ${after.commit}`);
-    add('applied', old.applied, after.applied, `applied ${after.applied}`);
-    add('configuration', old.config || '', after.config || '', before && before.up && after.config);
+    addKnown('commit', old.commit, after.commit, `commit ${after.commit}`);
+    addKnown('applied', old.applied, after.applied, `applied ${after.applied}`);
+    addKnown('configuration', old.config || '—', after.config || '—', old.up && after.config);
   }
   return list;
 }
