@@ -122,6 +122,17 @@ func drawFaults(r *rand.Rand) *Faults {
 	}
 }
 
+// DrawFaults returns the faults of runs with this seed whose Options leave them to
+// it: what to change before giving them.
+func DrawFaults(seed uint64) *Faults {
+	r := sourceOf(seed)
+	drawSetup(r)
+	return drawFaults(r)
+}
+
+// sourceOf returns what decides a run.
+func sourceOf(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x5eed)) }
+
 // drawSetup draws what the cluster is made of.
 func drawSetup(r *rand.Rand) *Setup {
 	one := func(n int) bool { return r.IntN(n) == 0 }

@@ -54,7 +54,7 @@ func itoa(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // New prepares a run.
 func New(o Options) (*Sim, error) {
-	rng := rand.New(rand.NewPCG(o.Seed, 0x5eed))
+	rng := sourceOf(o.Seed)
 	setup := drawSetup(rng)
 	faults := drawFaults(rng)
 	if o.Setup != nil {
