@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-289bd6ac/raft/internal/mutants"
+)
+
+// kill is what became of one broken copy.
+type kill struct {
+	Number   string   `json:"number"`
+	Name     string   `json:"name"`
+	Change   string   `json:"change"`
+	Expected []string `json:"expected"`
+	// By is the command that noticed, empty for none: the copy survived.
+	By     string `json:"by,omitempty"`
+	Rule   string `json:"rule,omitempty"`
+	Detail string `json:"detail,omitempty"`
+	Seed   uint64 `json:"seed,omitempty"`
+	// Runs is how many seeds were simulated until then, Seconds how long that took.
+	Runs    uint64  `json:"runs"`
+	Seconds float64 `json:"seconds"`
+	// BuildSeconds is how long it took to build.
+	BuildSeconds float64 `json:"build_seconds"`
+	// FalseAlarms are seeds in which the library as it is breaks a rule, too.
+	FalseAlarms []uint64 `json:"false_alarms,omitempty"`
+	// Problem says why the copy could not be judged, empty where it could.
+	Problem string `json:"problem,omitempty"`
+}
+
+func (k *kill) noticed() bool { return k != nil && k.By != "" }
+
+const (
+	simulatorPackage = "./cmd/raftsim"
+	// patience is how long a copy may take to end after its time is up.
+	patience = 30 * time.Second
+)
+
+// killAll builds and simulates the chosen copies one by one.
+func (f *mutantFlags) killAll(ctx context.Context, std streams) (*killTable, error) {
+	table := &killTable{Machine: describeMachine(), Limit: f.limit.Seconds(), Parallel: f.parallel}
+	for i, m := range f.chosen {
+		if ctx.Err() != nil {
+			std.complainf("stopped after %d of %d copies\n", i, len(f.chosen))
+			return table, nil
+		}
+		k := kill{Number: m.Number, Name: m.Name, Change: m.Change, Expected: m.Expected}
+		if err := f.search(ctx, m, &k); err != nil && ctx.Err() == nil {
+			k.Problem = err.Error()
+		}
+		if ctx.Err() == nil || k.noticed() {
+			table.Kills = append(table.Kills, k)
+			std.complainf("%d/%d %s\n", i+1, len(f.chosen), k.line())
+		}
+	}
+	if f.control == 0 || ctx.Err() != nil {
+		return table, nil
+	}
+	std.complainf("now the library as it is, %d seeds\n", f.control)
+	table.Control = &kill{Name: "control", Change: "Nothing."}
+	return table, f.inCopy(ctx, mutants.Mutant{Name: "control"}, func(binary, dir string) error {
+		_, err := f.simulate(ctx, binary, dir, table.Control, "-seeds", fmt.Sprintf("1-%d", f.control))
+		return err
+	})
+}
+
+// search simulates a copy until it is noticed or its time is up. A seed in which the
+// library as it is breaks a rule as well does not count.
+func (f *mutantFlags) search(ctx context.Context, m mutants.Mutant, k *kill) error {
+	begin := time.Now()
+	return f.inCopy(ctx, m, func(binary, dir string) error {
+		k.BuildSeconds = time.Since(begin).Seconds()
+		for first := uint64(1); ; {
+			left := f.limit - time.Duration(k.Seconds*float64(time.Second))
+			seed, err := f.simulate(ctx, binary, dir, k, "-seeds", fmt.Sprintf("%d-", first), "-for", left.String())
+			if err != nil || !k.noticed() || seed == 0 {
+				return err
+			}
+			o, err := (&spec{}).simulate(seed)
+			if err != nil || o.Violation == nil {
+				return err
+			}
+			k.FalseAlarms = append(k.FalseAlarms, seed)
+			k.By, k.Rule, k.Detail, k.Seed = "", "", "", 0
+			if first = seed + 1; k.Seconds >= f.limit.Seconds() {
+				return nil
+			}
+		}
+	})
+}
+
+// line tells people what became of a copy.
+func (k *kill) line() string {
+	name := k.Number + " " + k.Name
+	if len(k.FalseAlarms) > 0 {
+		name += fmt.Sprintf(" (not counted: seeds %v, in which the library as it is fails, too)", k.FalseAlarms)
+	}
+	switch {
+	case k.Problem != "":
+		return name + ": " + k.Problem
+	case k.noticed():
+		return fmt.Sprintf("%s: killed by %q in seed %d, after %d runs and %.1f s (built in %.1f s)",
+			name, k.Rule, k.Seed, k.Runs, k.Seconds, k.BuildSeconds)
+	default:
+		return fmt.Sprintf("%s: SURVIVED %d runs in %.0f s", name, k.Runs, k.Seconds)
+	}
+}
+
+// inCopy builds the simulator with m in place and calls use with it and a directory
+// that is removed afterwards.
+func (f *mutantFlags) inCopy(ctx context.Context, m mutants.Mutant, use func(binary, dir string) error) error {
+	dir, err := os.MkdirTemp("", "raftsim-mutant-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }() // what stays behind is in the directory for such things
+	binary, err := mutants.Build(ctx, f.root, m, dir, simulatorPackage)
+	if err != nil {
+		return err
+	}
+	return use(binary, dir)
+}
+
+// simulate runs a copy, and returns the seed in which a rule was broken, if any.
+func (f *mutantFlags) simulate(ctx context.Context, binary, dir string, k *kill, args ...string) (uint64, error) {
+	args = append([]string{"run", "-json", "-out", dir, "-parallel", strconv.Itoa(f.parallel)}, args...)
+	var report runReport
+	begin := time.Now()
+	if err := f.inProcess(ctx, binary, args, &report); err != nil {
+		k.Seconds += time.Since(begin).Seconds()
+		return 0, k.blame(err)
+	}
+	k.Runs += report.Runs
+	k.Seconds += report.Seconds
+	if len(report.Failures) > 0 {
+		first := report.Failures[0]
+		k.By, k.Rule, k.Detail, k.Seed = "run", string(first.Rule), first.Detail, first.Seed
+	} else if len(report.Unfinished) > 0 && ctx.Err() == nil {
+		k.By, k.Rule = "run", fmt.Sprintf("seed %d never ends", report.Unfinished[0])
+	}
+	return k.Seed, nil
+}
+
+// errCrashed is of a copy that ended in an unforeseen way.
+var errCrashed = errors.New("the copy crashed")
+
+// blame counts a crash of the whole program as noticed: nobody can overlook it.
+func (k *kill) blame(err error) error {
+	if !errors.Is(err, errCrashed) {
+		return err
+	}
+	k.By, k.Rule, k.Detail = "run", "crash of the simulator", err.Error()
+	return nil
+}
+
+// inProcess runs a copy of the simulator and reads the JSON that it prints. When ctx
+// ends it is asked to stop.
+func (f *mutantFlags) inProcess(ctx context.Context, binary string, args []string, result any) error {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = patience
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() == exitViolation:
+	case errors.As(err, &exit):
+		return fmt.Errorf("%w: %w\n%s", errCrashed, err, lastLines(stderr.String()))
+	case err != nil:
+		return err
+	}
+	return json.Unmarshal(stdout.Bytes(), result)
+}
+
+// lastLines returns the end of a text.
+func lastLines(text string) string {
+	const most = 20
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-most):], "\n")
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/seed-289bd6ac/raft/rafttest"
+)
+
+// runReport is the result of run. As JSON it is for programs, the command mutants
+// among them.
+type runReport struct {
+	// Seeds is the range that was asked for, Runs how many of them were simulated.
+	Seeds      string `json:"seeds"`
+	Runs       uint64 `json:"runs"`
+	Events     uint64 `json:"events"`
+	Messages   uint64 `json:"messages"`
+	Operations uint64 `json:"operations"`
+	// VirtualSeconds is how long the runs took inside, Seconds outside.
+	VirtualSeconds      float64           `json:"virtual_seconds"`
+	Seconds             float64           `json:"seconds"`
+	Parallel            int               `json:"parallel"`
+	EventsPerCorePerSec float64           `json:"events_per_core_per_second"`
+	Marks               map[string]uint64 `json:"marks"`
+	Failures            []failure         `json:"failures"`
+	// Unfinished are seeds that had begun and were given up.
+	Unfinished  []uint64 `json:"unfinished,omitempty"`
+	Interrupted bool     `json:"interrupted,omitempty"`
+	// total is how many seeds were asked for, 0 for no end; flags what was simulated.
+	total uint64
+	flags string
+}
+
+// failure is a seed in which a rule was broken.
+type failure struct {
+	Seed   uint64        `json:"seed"`
+	Rule   rafttest.Rule `json:"rule"`
+	Detail string        `json:"detail"`
+	Events uint64        `json:"events"`
+}
+
+func (b *batch) report(sum *tally) *runReport {
+	r := &runReport{
+		Seeds: b.seeds.String(), Runs: sum.seeds, Events: sum.events, Messages: sum.messages, Operations: sum.operations,
+		VirtualSeconds: sum.virtual.Seconds(), Seconds: sum.seconds, Parallel: b.parallel,
+		EventsPerCorePerSec: rate(sum.events, sum.seconds) / float64(b.parallel),
+		Marks:               map[string]uint64{}, Failures: []failure{}, Unfinished: sum.unfinished, Interrupted: sum.interrupted,
+		total: b.seeds.count(), flags: b.spec.flags(),
+	}
+	for _, name := range sum.marks.Names() {
+		r.Marks[name] = sum.marks.Count(name)
+	}
+	for _, o := range sum.failures {
+		r.Failures = append(r.Failures, failure{
+			Seed: o.Seed, Rule: o.Violation.Rule, Detail: o.Violation.Detail, Events: o.Events,
+		})
+	}
+	return r
+}
+
+func (r *runReport) writeJSON(w io.Writer) error { return writeJSON(w, r) }
+
+func writeJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func (r *runReport) writeText(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	for _, f := range r.Failures {
+		fmt.Fprintf(out, "BROKEN in seed %d: %s\n  %s\n  again: raftsim run -seed %d%s\n",
+			f.Seed, f.Rule, f.Detail, f.Seed, r.flags)
+	}
+	fmt.Fprintln(out, r.headline())
+	fmt.Fprintf(out, "  %s events, %s messages, %s requests of clients, %s of virtual time in %.1f s\n",
+		count(r.Events), count(r.Messages), count(r.Operations), virtual(r.VirtualSeconds), r.Seconds)
+	fmt.Fprintf(out, "  %s events/s per core, on %d\n", count(r.EventsPerCorePerSec), r.Parallel)
+	for _, seed := range r.Unfinished {
+		fmt.Fprintf(out, "  seed %d had not ended when the time was up\n", seed)
+	}
+	r.writeMarks(out)
+	return out.Flush()
+}
+
+func (r *runReport) headline() string {
+	runs := fmt.Sprintf("%d runs", r.Runs)
+	if r.Runs == 1 {
+		runs = "1 run"
+	}
+	if r.Interrupted {
+		runs = "stopped after " + runs
+		if r.total > 0 {
+			runs += fmt.Sprintf(" of %d", r.total)
+		}
+	}
+	switch len(r.Failures) {
+	case 0:
+		return runs + ": no rule was broken"
+	case 1:
+		return runs + ": one broke a rule"
+	default:
+		return fmt.Sprintf("%s: %d broke a rule", runs, len(r.Failures))
+	}
+}
+
+// virtual writes seconds of virtual time for people.
+func virtual(seconds float64) string {
+	switch {
+	case seconds < 120:
+		return fmt.Sprintf("%.0f s", seconds)
+	case seconds < 2*3600:
+		return fmt.Sprintf("%.0f min", seconds/60)
+	default:
+		return fmt.Sprintf("%.1f h", seconds/3600)
+	}
+}
+
+// writeMarks lists what was reached, in columns.
+func (r *runReport) writeMarks(w io.Writer) {
+	if len(r.Marks) == 0 {
+		return
+	}
+	fmt.Fprintf(w, "reached %d marks:\n", len(r.Marks))
+	var cells []string
+	width := 0
+	for _, name := range sortedKeys(r.Marks) {
+		cells = append(cells, fmt.Sprintf("%7s  %s", count(r.Marks[name]), name))
+		width = max(width, len(cells[len(cells)-1]))
+	}
+	columns := max(1, 120/(width+2))
+	rows := (len(cells) + columns - 1) / columns
+	for row := range rows {
+		var line strings.Builder
+		for i := row; i < len(cells); i += rows {
+			fmt.Fprintf(&line, "%-*s  ", width, cells[i])
+		}
+		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
+	}
+}
