@@ -17,6 +17,8 @@ type seen struct {
 	// matches is what this leader believed of each member, by id.
 	matches []match
 	looks   uint64
+	// hard is the hard state handed out last.
+	hard *raftpb.HardState
 }
 
 type match struct{ term, epoch, index uint64 }
@@ -25,10 +27,22 @@ type match struct{ term, epoch, index uint64 }
 type acked struct{ term, to, epoch, index uint64 }
 
 // reborn begins a life: what it claims to know is looked at as if it were news.
-func (s *seen) reborn(rn *raft.RawNode) {
-	*s = seen{status: rn.BasicStatus()}
+func (s *seen) reborn(rn *raft.RawNode, hard *raftpb.HardState) {
+	*s = seen{status: rn.BasicStatus(), hard: hard}
 	s.handed = s.status.Applied
 	s.status.Commit = s.status.Applied
+}
+
+// checkReborn looks whether a member begins with what is on its disk.
+func (c *cluster) checkReborn(m *member) {
+	s, d := &m.seen.status, m.disk
+	if s.Term < d.term() || (s.Term == d.term() && s.Vote != d.vote()) {
+		c.broken(ElectionSafety, m, "it starts with term %d and vote %d; on its disk are term %d and vote %d", s.Term, s.Vote,
+			d.term(), d.vote())
+	}
+	if s.LastIndex < d.last() {
+		c.broken(MatchTruth, m, "it starts with a log that ends at %d; on its disk are entries up to %d", s.LastIndex, d.last())
+	}
 }
 
 // invariantsEvery is how many looks at a member lie between those at its whole
@@ -108,6 +122,11 @@ func (c *cluster) checkCommit(m *member, s *raft.BasicStatus, from uint64) {
 	}
 	if s.RaftState == raft.StateLeader {
 		c.checkDurable(m, s.Commit)
+		if term, err := m.rn.Term(s.Commit); err == nil && term != s.Term && m.seen.status.RaftState == raft.StateLeader {
+			v := c.broken(LeaderCompleteness, m, "it leads term %d and commits up to entry %d of term %d, which a later leader "+
+				"may lack (§5.4.2)", s.Term, s.Commit, term)
+			v.Cells = []Cell{{Member: m.id, Index: s.Commit}}
+		}
 	}
 }
 
@@ -174,6 +193,7 @@ func (c *cluster) checkLeader(m *member, s *raft.BasicStatus) {
 		}
 	}
 	t.leaders = append(t.leaders, leaderOf{term: s.Term, id: m.id})
+	c.checkElected(m, s)
 	if i := t.completeTo(s.Term); i > 0 && t.committed[i].term > 0 {
 		term, err := m.rn.Term(i)
 		switch {
@@ -193,6 +213,58 @@ func (c *cluster) checkLeader(m *member, s *raft.BasicStatus) {
 				s.Term, other.id, other.seen.status.Term)
 			v.Members = []uint64{m.id, other.id}
 		}
+	}
+}
+
+// checkElected looks whether a leader has the votes of a majority of each half of
+// its configuration.
+func (c *cluster) checkElected(m *member, s *raft.BasicStatus) {
+	for _, half := range [2][]uint64{m.conf.GetVoters(), m.conf.GetVotersOutgoing()} {
+		votes := 0
+		for _, id := range half {
+			if voter := c.member(id); voter != nil && voter.hasVotedFor(m.id, s.Term) {
+				votes++
+			}
+		}
+		if len(half) > 0 && votes <= len(half)/2 {
+			c.broken(ElectionSafety, m, "it becomes leader of term %d with the votes of %d of %v", s.Term, votes, half)
+		}
+	}
+}
+
+// promise is a vote that has left a member.
+type promise struct{ term, vote uint64 }
+
+// maxPromises is how many votes of each member are remembered.
+const maxPromises = 16
+
+// promisedTo returns for whom the member has voted in a term, in any life.
+func (m *member) promisedTo(term uint64) uint64 {
+	for i := len(m.promises) - 1; i >= 0; i-- {
+		if m.promises[i].term == term {
+			return m.promises[i].vote
+		}
+	}
+	return raft.None
+}
+
+// hasVotedFor reports whether the member has voted for another, or durably for
+// itself.
+func (m *member) hasVotedFor(id, term uint64) bool {
+	return m.promisedTo(term) == id || (m.id == id && m.disk.term() == term && m.disk.vote() == id)
+}
+
+// votes notes a vote that leaves a member.
+func (c *cluster) votes(m *member, msg *raftpb.Message, vote uint64) {
+	switch was := m.promisedTo(msg.Term); was {
+	case vote:
+	case raft.None:
+		if len(m.promises) >= maxPromises {
+			m.promises = append([]promise(nil), m.promises[maxPromises/2:]...)
+		}
+		m.promises = append(m.promises, promise{term: msg.Term, vote: vote})
+	default:
+		c.brokenBy(ElectionSafety, m, msg, "it votes for %d in term %d, in which it voted for %d", vote, msg.Term, was)
 	}
 }
 

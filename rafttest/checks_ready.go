@@ -10,6 +10,15 @@ func (c *cluster) checkReady(m *member, rd *raft.Ready) {
 	if len(rd.Entries) > 0 {
 		c.checkEntries(m, rd.Entries)
 	}
+	if h := rd.HardState; h != nil && !rd.MustSync && (h.Term != m.seen.hard.GetTerm() || h.Vote != m.seen.hard.GetVote()) {
+		c.broken(PromisesAreDurable, m, "a write of term %d and vote %d need not survive a crash", h.Term, h.Vote)
+	}
+	if !rd.MustSync && (len(rd.Entries) > 0 || rd.Snapshot != nil) {
+		c.broken(PromisesAreDurable, m, "a write of entries or of a snapshot need not survive a crash")
+	}
+	if rd.HardState != nil {
+		m.seen.hard = rd.HardState
+	}
 	if rd.Snapshot != nil {
 		m.seen.handed = rd.Snapshot.GetMetadata().GetIndex()
 	}
@@ -79,10 +88,14 @@ func (c *cluster) checkSent(m *member, msg *raftpb.Message) {
 		if d.vote() != m.id {
 			c.brokenBy(PromisesAreDurable, m, msg, "it campaigns in term %d, and a vote for %d is on its disk", msg.Term, d.vote())
 		}
+		c.votes(m, msg, m.id)
 	case raftpb.MsgVoteResp:
 		if !msg.Reject && (d.vote() != msg.To || d.term() != msg.Term) {
 			c.brokenBy(PromisesAreDurable, m, msg, "it votes for %d in term %d; on its disk is a vote for %d in term %d", msg.To,
 				msg.Term, d.vote(), d.term())
+		}
+		if !msg.Reject {
+			c.votes(m, msg, msg.To)
 		}
 	case raftpb.MsgAppResp:
 		if !msg.Reject {

@@ -17,16 +17,14 @@ var errCorrupt = errors.New("rafttest: the checksum of an entry is wrong")
 //
 // Invariant: entries[i].Index == start.index+1+i.
 type disk struct {
-	// hard is what a restart finds. hardSynced is the part that survives a crash for
-	// certain: a commit index alone need not be synced.
+	// hard is what is on disk, hardSynced what of it survives a crash for certain.
 	hard, hardSynced *raftpb.HardState
 	snapshot         *raftpb.Snapshot
 	start            position
 	entries          []*raftpb.Entry
 	// corrupt is the index of a damaged entry, or 0.
 	corrupt uint64
-	// noted is the first entry that applied durably, see member.
-	writes []write
+	writes  []write
 }
 
 // position names an entry.
@@ -74,14 +72,14 @@ func (d *disk) put(w *write, n uint64) {
 
 // crash makes n units of the writes under way durable, and forgets the others.
 func (d *disk) crash(n uint64) {
-	forgetCommit := n == 0 && d.hardSynced != nil && d.hardSynced != d.hard
+	forget := n == 0 && d.hardSynced != d.hard
 	for i := range d.writes {
 		w := &d.writes[i]
 		d.put(w, min(n, w.units()))
 		n -= min(n, w.units())
 	}
 	d.writes = nil
-	if forgetCommit && d.hardSynced.Term == d.hard.Term {
+	if forget {
 		d.hard = d.hardSynced
 	}
 }

@@ -71,9 +71,17 @@ func (s *Sim) faultTurn(e *event) {
 		return
 	}
 	s.planFault(e.a)
-	if m := s.anyUp(); m != nil {
+	if m := s.victim(); m != nil {
 		s.strike(e.a, m)
 	}
+}
+
+// victim returns a member that is up, the leader more often than others, or nil.
+func (s *Sim) victim() *member {
+	if lead := s.c.leader(); lead != nil && s.rng.IntN(3) == 0 {
+		return lead
+	}
+	return s.anyUp()
 }
 
 // strike is one line or two for each kind of fault.

@@ -31,26 +31,51 @@ func (s *Sim) heal() {
 	}
 	for _, m := range s.c.members {
 		if slices.Contains(rest, m.id) {
-			if m.up() {
-				s.crash(m)
-			}
-			s.hostOf(m).dead = true
+			s.impair(m)
 		}
 	}
 	for _, m := range s.c.members {
 		switch h := s.hostOf(m); {
-		case h.dead:
+		case m.impaired == dead:
 		case m.up():
 			s.resume(m, h)
-		case !m.lost && !m.removed:
+		case m.sound() && !m.removed:
 			s.restart(m)
 		}
 	}
 	if s.settle() && s.serve() {
 		s.rest()
 	}
-	for i := range s.hosts {
-		s.hosts[i].dead = false
+	s.net.healAll()
+	for _, m := range s.c.members {
+		m.impaired = unimpaired
+		s.attend(m)
+	}
+}
+
+// impair lets something stay wrong with a member. Without check-quorum, nobody
+// notices a leader that has lost touch: there it is down.
+func (s *Sim) impair(m *member) {
+	m.impaired = dead
+	if m.up() && !s.c.setup.DisableCheckQuorum {
+		m.impaired = dead + impairment(s.rng.IntN(int(impairments-dead)))
+	}
+	switch m.impaired {
+	case dead:
+		if m.up() {
+			s.crash(m)
+		}
+	case deaf, mute:
+		for _, other := range s.c.members {
+			if m.impaired == deaf {
+				s.net.cutLink(other.id, m.id)
+			} else {
+				s.net.cutLink(m.id, other.id)
+			}
+		}
+		s.c.mark("a member stays deaf or mute")
+	case stalled:
+		s.c.mark("a disk stalls for good")
 	}
 }
 
@@ -162,7 +187,7 @@ func (s *Sim) settle() bool {
 			return false
 		}
 		if s.c.atRest() {
-			s.stopRemoved()
+			s.stopOutsiders(s.c.leader().conf)
 			return true
 		}
 	}
@@ -179,7 +204,7 @@ func (c *cluster) atRest() bool {
 	}
 	l := &lead.seen.status
 	for _, m := range c.members {
-		if !m.up() || !inConfig(lead.conf, m.id) {
+		if !m.healthy() || !inConfig(lead.conf, m.id) {
 			continue
 		}
 		v := &m.seen.status
@@ -187,7 +212,7 @@ func (c *cluster) atRest() bool {
 			return false
 		}
 	}
-	return inConfig(lead.conf, lead.id)
+	return inConfig(lead.conf, lead.id) && lead.fit()
 }
 
 // unsettled says what a cluster lacks that did not come to rest.
@@ -202,7 +227,7 @@ func (c *cluster) unsettled() {
 	default:
 		for _, m := range c.members {
 			v := &m.seen.status
-			if !m.up() || !inConfig(lead.conf, m.id) || (v.Lead == lead.id && m.applied == lead.seen.status.LastIndex) {
+			if !m.healthy() || !inConfig(lead.conf, m.id) || (v.Lead == lead.id && m.applied == lead.seen.status.LastIndex) {
 				continue
 			}
 			if v.Lead != lead.id {
@@ -296,7 +321,7 @@ func (s *Sim) rest() {
 func (c *cluster) checkSurvival(lead *member) {
 	for client, number := range c.history.acknowledged() {
 		for _, m := range c.members {
-			if !m.up() || !inConfig(lead.conf, m.id) || number == 0 {
+			if !m.healthy() || !inConfig(lead.conf, m.id) || number == 0 {
 				continue
 			}
 			if client >= len(m.machine.last) || m.machine.last[client] < number {
@@ -306,7 +331,7 @@ func (c *cluster) checkSurvival(lead *member) {
 		}
 	}
 	for _, m := range c.members {
-		if m.up() && inConfig(lead.conf, m.id) && m.seen.status.RaftState != raft.StateLeader &&
+		if m.healthy() && inConfig(lead.conf, m.id) && m.seen.status.RaftState != raft.StateLeader &&
 			string(m.machine.snapshot()) != string(lead.machine.snapshot()) {
 			c.broken(StateMachineSafety, m, "its state differs from that of the leader, %d", lead.id)
 		}

@@ -15,8 +15,6 @@ type host struct {
 	waiting []*packet
 	// crashes counts those that will follow the next restart.
 	crashes int
-	// down: it is not to be started by its operator now.
-	dead bool
 }
 
 // host begins the clock of a member that has started.
@@ -55,7 +53,7 @@ func (s *Sim) attend(m *member) {
 		return
 	}
 	h := s.hostOf(m)
-	if len(m.disk.writes) > 0 && !h.writing {
+	if len(m.disk.writes) > 0 && !h.writing && m.impaired != stalled {
 		h.writing = true
 		if !s.calm && s.chance(s.faults.CrashMidway) {
 			s.queue.push(event{at: s.c.now, kind: evFault, a: faultCrashMidway, b: m.id})
@@ -78,6 +76,9 @@ func (s *Sim) finishWrite(e *event) {
 		return
 	}
 	h.writing = false
+	if m.impaired == stalled {
+		return
+	}
 	n := 1
 	if len(m.disk.writes) > 1 && s.rng.IntN(2) == 0 {
 		n = len(m.disk.writes)
@@ -122,7 +123,7 @@ func (s *Sim) restartLater(m *member, after uint64) {
 
 func (s *Sim) restartHost(e *event) {
 	m, h := s.c.member(e.a), &s.hosts[e.a-1]
-	if m.up() || h.life != e.b || m.lost || h.dead {
+	if m.up() || h.life != e.b || m.lost || m.impaired == dead {
 		return
 	}
 	s.restart(m)

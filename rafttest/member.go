@@ -33,9 +33,34 @@ type member struct {
 	seen  seen
 	// acks are what it has acknowledged to leaders, in all its lives.
 	acks []acked
+	// promises are the votes that it has given, in all its lives.
+	promises []promise
+	// impaired is what stays wrong with it, while the others have healed.
+	impaired impairment
 	// frozen: it stands still, and its clock with it.
 	frozen bool
 }
+
+// fit reports whether a member may lead in the end: a disk that stalls is noticed
+// when there is something to write.
+func (m *member) fit() bool {
+	return m.healthy() || (m.up() && m.impaired == stalled && m.seen.status.Durable == m.seen.status.LastIndex)
+}
+
+// impairment is what stays wrong with a member when the others heal.
+type impairment uint8
+
+const (
+	unimpaired impairment = iota
+	// dead: it is down.
+	dead
+	// deaf: it does not hear the others; mute: they do not hear it.
+	deaf
+	mute
+	// stalled: its writes do not end.
+	stalled
+	impairments
+)
 
 // batch is a snapshot, or entries behind it, to be applied.
 type batch struct {
@@ -55,6 +80,9 @@ type read struct {
 }
 
 func (m *member) up() bool { return m.rn != nil }
+
+// healthy reports whether it is up and nothing is wrong with it.
+func (m *member) healthy() bool { return m.up() && m.impaired == unimpaired }
 
 // sound reports whether its disk has all that was written to it.
 func (m *member) sound() bool { return !m.lost && m.disk.corrupt == 0 }
@@ -105,7 +133,8 @@ func (c *cluster) boot(m *member, options uint64) error {
 			return err
 		}
 	}
-	m.seen.reborn(rn)
+	m.seen.reborn(rn, m.disk.hard)
+	c.checkReborn(m)
 	return nil
 }
 

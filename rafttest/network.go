@@ -175,7 +175,13 @@ var snapshotReport = &packet{}
 // report tells a sender what became of what it sent.
 func (s *Sim) report(e *event) {
 	m := s.c.member(e.a)
-	if m == nil || !m.up() || s.hostOf(m).frozen {
+	if m == nil || !m.up() {
+		return
+	}
+	if m.frozen {
+		later := *e
+		later.at += uint64(tickLength.Microseconds())
+		s.queue.push(later)
 		return
 	}
 	kind := ActUnreachable

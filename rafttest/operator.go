@@ -121,16 +121,21 @@ func (s *Sim) startAdded() {
 // stopRemoved stops members that are in no configuration any more, once all who
 // are has applied that.
 func (s *Sim) stopRemoved() {
-	conf := s.c.newest()
 	n := len(s.c.truth.configs)
 	if n == 0 {
 		return
 	}
+	conf := s.c.newest()
 	for _, m := range s.c.members {
 		if inConfig(conf, m.id) && m.sound() && m.applied < s.c.truth.configs[n-1].index {
 			return
 		}
 	}
+	s.stopOutsiders(conf)
+}
+
+// stopOutsiders stops the members that a configuration does not name.
+func (s *Sim) stopOutsiders(conf *raftpb.ConfState) {
 	for _, m := range s.c.members {
 		if m.up() && !inConfig(conf, m.id) {
 			s.do(&Action{Kind: ActStop, Member: m.id})

@@ -111,7 +111,7 @@ func drawFaults(r *rand.Rand) *Faults {
 	}
 	return &Faults{
 		Drop: rate(0.5, 0.4), Duplicate: rate(0.5, 0.3), Reorder: rate(0.5, 0.5), Late: rate(0.4, 0.05),
-		Delay: 200*time.Microsecond + length(0.6, 30*time.Millisecond), Uneven: r.IntN(2) == 0,
+		Delay: 200*time.Microsecond + length(0.6, 30*time.Millisecond) + length(0.15, 200*time.Millisecond), Uneven: r.IntN(2) == 0,
 		SnapshotLoss: rate(0.5, 0.6), Partition: rate(0.6, 4), Flap: rate(0.2, 4),
 		Crash: rate(0.6, 4), CrashLoop: rate(0.2, 1), CrashAll: rate(0.2, 1), CrashMidway: rate(0.4, 0.05),
 		Pause: rate(0.4, 3), OtherOptions: rate(0.3, 1),
@@ -125,13 +125,29 @@ func drawFaults(r *rand.Rand) *Faults {
 // DrawFaults returns the faults of runs with this seed whose Options leave them to
 // it: what to change before giving them.
 func DrawFaults(seed uint64) *Faults {
-	r := sourceOf(seed)
-	drawSetup(r)
-	return drawFaults(r)
+	_, _, f := drawRun(seed)
+	return f
 }
 
-// sourceOf returns what decides a run.
-func sourceOf(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x5eed)) }
+// drawRun returns what decides a run: a source of randomness, from which the setup
+// and the faults of this seed were drawn.
+func drawRun(seed uint64) (*rand.Rand, *Setup, *Faults) {
+	r := rand.New(rand.NewPCG(seed, 0x5eed))
+	s, f := drawSetup(r), drawFaults(r)
+	if r.IntN(5) == 0 {
+		f.storm(r, s)
+	}
+	return r, s, f
+}
+
+// storm changes faults so that leaders come and go faster than they get anything
+// done.
+func (f *Faults) storm(r *rand.Rand, s *Setup) {
+	f.Delay = time.Duration(r.IntN(120)) * time.Millisecond
+	f.Crash, f.CrashMidway, f.Partition = 6*r.Float64(), 0.1*r.Float64(), 5*r.Float64()
+	f.Poke, f.Late, f.Change, f.Compact = 15*r.Float64(), 0.1*r.Float64(), 0, 0
+	s.MaxSizePerMsg, s.MaxInflightBytes, s.MaxInflightMsgs = 1, 0, 1+r.IntN(3)
+}
 
 // drawSetup draws what the cluster is made of.
 func drawSetup(r *rand.Rand) *Setup {

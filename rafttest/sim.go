@@ -54,9 +54,7 @@ func itoa(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // New prepares a run.
 func New(o Options) (*Sim, error) {
-	rng := sourceOf(o.Seed)
-	setup := drawSetup(rng)
-	faults := drawFaults(rng)
+	rng, setup, faults := drawRun(o.Seed)
 	if o.Setup != nil {
 		copied := *o.Setup
 		setup = &copied
