@@ -1,6 +1,9 @@
 package rafttest
 
 import (
+	"encoding/binary"
+	"hash/fnv"
+
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
@@ -9,7 +12,8 @@ type ActionKind uint8
 
 // The kinds of actions: everything that can happen to a cluster.
 const (
-	// ActTick lets N ticks pass at Member, one by one.
+	// ActTick lets N ticks pass at Member, one by one; Member 0: at all members, each
+	// tick at one after the other.
 	ActTick ActionKind = iota + 1
 	// ActLate lets N ticks pass at Member at once, as after a pause (TickN).
 	ActLate
@@ -30,7 +34,8 @@ const (
 	// way have reached the disk, the others are lost.
 	ActCrash
 	// ActPause lets Member stand still: until it goes on or stops, nothing happens to
-	// it. ActResume lets it go on; N ticks have passed, it is told at once.
+	// it. ActResume lets it go on; it is told at once that N ticks have passed, and
+	// those of all members meanwhile.
 	ActPause
 	ActResume
 	// ActRestart starts Member again from its disk, with the options in N.
@@ -97,6 +102,8 @@ type Selector struct {
 	Entries        int
 	Reject         bool
 	Context        string
+	// Digest tells messages apart that are equal in all this; 0: any serves.
+	Digest uint32
 }
 
 func selectorOf(m *raftpb.Message) Selector {
@@ -104,6 +111,29 @@ func selectorOf(m *raftpb.Message) Selector {
 		Type: m.Type, From: m.From, To: m.To, Term: m.Term, Index: m.Index, LogTerm: m.LogTerm, Commit: m.Commit,
 		Entries: len(m.Entries), Reject: m.Reject, Context: string(m.Context),
 	}
+}
+
+// exactSelectorOf names a message by all that it holds.
+func exactSelectorOf(m *raftpb.Message) Selector {
+	s := selectorOf(m)
+	s.Digest = digestOf(m)
+	return s
+}
+
+// digestOf returns a number, not 0, that depends on what a Selector does not name
+// otherwise.
+func digestOf(m *raftpb.Message) uint32 {
+	h := fnv.New32a()
+	var b []byte
+	for _, n := range [...]uint64{m.Vote, m.RejectHint, m.Epoch, m.Snapshot.GetMetadata().GetIndex()} {
+		b = binary.AppendUvarint(b, n)
+	}
+	for _, e := range m.Entries {
+		b = binary.AppendUvarint(binary.AppendUvarint(b, e.GetTerm()), uint64(len(e.GetData())))
+		b = append(b, e.GetData()...)
+	}
+	h.Write(b)
+	return max(h.Sum32(), 1)
 }
 
 // distance tells how much m differs from what s names: 0 for nothing, negative
@@ -119,8 +149,11 @@ func (s Selector) distance(m *raftpb.Message) int {
 		string(m.Context) != s.Context,
 	} {
 		if differs {
-			d++
+			d += 2
 		}
+	}
+	if d == 0 && s.Digest != 0 && s.Digest != digestOf(m) {
+		d++
 	}
 	return d
 }

@@ -140,6 +140,10 @@ func (c *cluster) do(a *Action) (done bool) {
 // act is one line for each kind of action.
 func (c *cluster) act(m *member, a *Action) bool {
 	switch a.Kind {
+	case ActTick:
+		if a.Member == 0 {
+			return c.tickAll(a.N)
+		}
 	case ActDeliver:
 		return c.deliver(a)
 	case ActDrop:
@@ -197,8 +201,8 @@ func (c *cluster) resume(m *member, missed int) bool {
 	if !m.frozen {
 		return false
 	}
-	m.frozen = false
-	m.rn.TickN(missed)
+	m.rn.TickN(missed + m.missed)
+	m.frozen, m.missed = false, 0
 	return true
 }
 
@@ -239,6 +243,21 @@ func (c *cluster) tick(m *member) {
 	if m.up() {
 		c.look(m)
 	}
+}
+
+// tickAll lets time pass for all members that are up.
+func (c *cluster) tickAll(n uint64) bool {
+	for range n {
+		for _, m := range c.members {
+			switch {
+			case m.frozen:
+				m.missed++
+			case m.up():
+				c.tick(m)
+			}
+		}
+	}
+	return true
 }
 
 // timeout lets ticks pass until something comes of them.

@@ -26,12 +26,14 @@ func (s *Sim) heal() {
 	s.endFaults()
 	s.c.mark("a cluster healed")
 	rest := s.chooseRest()
+	s.recording.heals()
 	if rest != nil {
 		s.c.mark("only a quorum healed")
 	}
 	for _, m := range s.c.members {
 		if slices.Contains(rest, m.id) {
 			s.impair(m)
+			s.recording.impairs(m)
 		}
 	}
 	for _, m := range s.c.members {
@@ -300,21 +302,26 @@ func (s *Sim) rest() {
 	if s.c.violation != nil {
 		return
 	}
-	if now := s.c.leader(); now != lead || now.seen.status.Term != term {
-		s.c.broken(StableTerms, lead, "it led term %d; the cluster was at rest, and now is not", term)
+	s.c.checkPeace(lead, term, s.messages-sent)
+	s.c.checkSurvival(lead)
+	s.c.mark("a cluster came to rest")
+}
+
+// checkPeace looks at what happened in a cluster during calmTime of rest.
+func (c *cluster) checkPeace(lead *member, term, sent uint64) {
+	if now := c.leader(); now != lead || now.seen.status.Term != term {
+		c.broken(StableTerms, lead, "it led term %d; the cluster was at rest, and now is not", term)
 	}
 	ups := 0
-	for _, m := range s.c.members {
+	for _, m := range c.members {
 		if m.up() {
 			ups++
 		}
 	}
-	ticks := calmTime * 2 * uint64(s.c.setup.ElectionTick)
-	if most := 4 * ticks * uint64(ups+2); s.messages-sent > most {
-		s.c.broken(Calm, lead, "a cluster of %d at rest sends %d messages in %d ticks", ups, s.messages-sent, ticks)
+	ticks := calmTime * 2 * uint64(c.setup.ElectionTick)
+	if most := 4 * ticks * uint64(ups+2); sent > most {
+		c.broken(Calm, lead, "a cluster of %d at rest sends %d messages in %d ticks", ups, sent, ticks)
 	}
-	s.c.checkSurvival(lead)
-	s.c.mark("a cluster came to rest")
 }
 
 // checkSurvival looks whether what was acknowledged is there.

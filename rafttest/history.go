@@ -141,6 +141,23 @@ func (h *history) check(model porcupine.Model) (ok, decided bool) {
 	}
 }
 
+// checkHistory looks whether one machine could have given the answers that clients
+// got; a model without Step says that nobody knows.
+func (c *cluster) checkHistory(model *porcupine.Model) {
+	if model.Step == nil {
+		return
+	}
+	ok, decided := c.history.check(*model)
+	switch {
+	case !ok:
+		c.fail(&Violation{Rule: Linearizability, Detail: "no single machine could have given the answers that clients got"})
+	case !decided:
+		c.mark("a history was too long to decide")
+	default:
+		c.mark("a history was linearizable")
+	}
+}
+
 // acknowledged returns the number of the last command of each client that was
 // answered.
 func (h *history) acknowledged() []uint64 {

@@ -37,8 +37,10 @@ type member struct {
 	promises []promise
 	// impaired is what stays wrong with it, while the others have healed.
 	impaired impairment
-	// frozen: it stands still, and its clock with it.
+	// frozen: it stands still, and its clock with it; missed are the ticks of all
+	// members since.
 	frozen bool
+	missed int
 }
 
 // fit reports whether a member may lead in the end: a disk that stalls is noticed
@@ -140,7 +142,7 @@ func (c *cluster) boot(m *member, options uint64) error {
 
 // stop takes a member down; n units of its writes under way reach the disk.
 func (c *cluster) stop(m *member, n uint64) {
-	m.rn, m.frozen = nil, false
+	m.rn, m.frozen, m.missed = nil, false, 0
 	m.disk.crash(n)
 	m.batches, m.reads = nil, nil
 	c.history.crashed(m.id)

@@ -136,10 +136,18 @@ func (s *Sim) stopRemoved() {
 
 // stopOutsiders stops the members that a configuration does not name.
 func (s *Sim) stopOutsiders(conf *raftpb.ConfState) {
-	for _, m := range s.c.members {
+	for _, m := range s.c.outsiders(conf) {
+		s.do(&Action{Kind: ActStop, Member: m.id})
+		s.c.mark("a removed member was stopped")
+	}
+}
+
+// outsiders returns the members that are up and that a configuration does not name.
+func (c *cluster) outsiders(conf *raftpb.ConfState) (ms []*member) {
+	for _, m := range c.members {
 		if m.up() && !inConfig(conf, m.id) {
-			s.do(&Action{Kind: ActStop, Member: m.id})
-			s.c.mark("a removed member was stopped")
+			ms = append(ms, m)
 		}
 	}
+	return ms
 }

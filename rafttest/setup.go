@@ -63,6 +63,26 @@ func (s *Setup) setDefaults() {
 	}
 }
 
+// trimmed returns the setup with 0 for what is the default.
+func (s Setup) trimmed() Setup {
+	var d Setup
+	d.setDefaults()
+	trim(&s.ElectionTick, d.ElectionTick)
+	trim(&s.HeartbeatTick, d.HeartbeatTick)
+	trim(&s.MaxSizePerMsg, d.MaxSizePerMsg)
+	trim(&s.MaxInflightMsgs, d.MaxInflightMsgs)
+	trim(&s.MaxInflightBytes, d.MaxInflightBytes)
+	s.limits = limits{}
+	return s
+}
+
+func trim[T comparable](at *T, standard T) {
+	if *at == standard {
+		var zero T
+		*at = zero
+	}
+}
+
 // Options of a restart: what differs from the Setup.
 const (
 	// restartOtherPreVote turns pre-votes off where they are on, and on where off.

@@ -35,6 +35,8 @@ type Sim struct {
 	events uint64
 	// messages counts those that were sent.
 	messages uint64
+	// recording is what happened, nil where nobody asks.
+	recording *recording
 }
 
 // Result is what came of a run.
@@ -119,7 +121,7 @@ func (s *Sim) Run() Result {
 		}
 	}
 	if s.c.violation == nil {
-		s.checkHistory()
+		s.c.checkHistory(&s.workload.Model)
 	}
 	return Result{
 		Seed: s.options.Seed, Violation: s.c.violation, Events: s.events, Messages: s.messages,
@@ -139,7 +141,9 @@ func (s *Sim) runUntil(end uint64) {
 
 // do makes an action happen.
 func (s *Sim) do(a *Action) bool {
+	place := s.recording.begin(a)
 	done := s.c.do(a)
+	s.recording.end(place, done)
 	if done {
 		s.events++
 		if m := s.c.member(a.Member); m != nil {
@@ -154,21 +158,6 @@ func (s *Sim) do(a *Action) bool {
 		}
 	}
 	return done
-}
-
-func (s *Sim) checkHistory() {
-	if s.workload.Model.Step == nil {
-		return
-	}
-	ok, decided := s.c.history.check(s.workload.Model)
-	switch {
-	case !ok:
-		s.c.fail(&Violation{Rule: Linearizability, Detail: "no single machine could have given the answers that clients got"})
-	case !decided:
-		s.c.mark("a history was too long to decide")
-	default:
-		s.c.mark("a history was linearizable")
-	}
 }
 
 // happen is one line for each kind of event.
