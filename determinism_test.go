@@ -183,6 +183,7 @@ func (tw *twins) crash() {
 
 func (tw *twins) compareStatus() {
 	require.Empty(tw.t, cmp.Diff(tw.nodes[0].Status(), tw.nodes[1].Status(), protocmp.Transform()))
+	require.Equal(tw.t, tw.nodes[0].AppendState(nil, nil), tw.nodes[1].AppendState(nil, nil))
 }
 
 // schedule is a cluster of twins, driven at random.
