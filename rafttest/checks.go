@@ -54,6 +54,7 @@ func (c *cluster) look(m *member) {
 	s, was := m.rn.BasicStatus(), &m.seen.status
 	m.seen.looks++
 	if c.setup.thorough || m.seen.looks%invariantsEvery == 0 {
+		c.mark(markInvariantsLookedAt)
 		if err := m.rn.CheckInvariants(); err != nil {
 			c.broken(Invariants, m, "%v", err)
 		}
@@ -137,6 +138,7 @@ func (c *cluster) checkDurable(m *member, index uint64) {
 	if err != nil {
 		return
 	}
+	c.mark(markCommittedDurableLookedAt)
 	for _, half := range [2][]uint64{m.conf.GetVoters(), m.conf.GetVotersOutgoing()} {
 		holders := 0
 		for _, id := range half {
@@ -163,20 +165,27 @@ func (c *cluster) checkRole(m *member, s, was *raft.BasicStatus) {
 				s.Term, was.Vote, s.Vote)
 		}
 		c.checkGap(m, s)
-		c.mark("a member asked for pre-votes")
+		c.mark(markMemberAskedForPreVotes)
 	case raft.StateCandidate:
 		c.checkGap(m, s)
-		c.mark("a member asked for votes")
+		c.mark(markMemberAskedForVotes)
 	case raft.StateFollower:
 		if was.RaftState == raft.StateLeader {
-			c.mark("a leader stepped down")
+			c.mark(markLeaderSteppedDown)
+			if !contains(m.conf.GetVoters(), m.id) {
+				c.mark(markLeaderRemoved)
+			}
 		}
 	}
 }
 
 // checkGap looks whether a campaign is made with an old configuration.
 func (c *cluster) checkGap(m *member, s *raft.BasicStatus) {
-	if change := c.truth.lastChange(s.Commit); change > s.Applied && change > c.truth.bootstrapped {
+	change := c.truth.lastChange(s.Commit)
+	if change > c.truth.bootstrapped {
+		c.mark(markNoConfigGapLookedAt)
+	}
+	if change > s.Applied && change > c.truth.bootstrapped {
 		v := c.broken(NoConfigGap, m, "it campaigns in term %d; the change at %d is committed, and %d is applied", s.Term,
 			change, s.Applied)
 		v.Cells = []Cell{{Member: m.id, Index: change}}
@@ -184,7 +193,8 @@ func (c *cluster) checkGap(m *member, s *raft.BasicStatus) {
 }
 
 func (c *cluster) checkLeader(m *member, s *raft.BasicStatus) {
-	c.mark("a leader was elected")
+	c.mark(markLeaderElected)
+	c.mark(markElectionSafetyLookedAt)
 	t := &c.truth
 	for _, l := range t.leaders {
 		if l.term == s.Term {
@@ -195,6 +205,7 @@ func (c *cluster) checkLeader(m *member, s *raft.BasicStatus) {
 	t.leaders = append(t.leaders, leaderOf{term: s.Term, id: m.id})
 	c.checkElected(m, s)
 	if i := t.completeTo(s.Term); i > 0 && t.committed[i].term > 0 {
+		c.mark(markLeaderCompletenessLookedAt)
 		term, err := m.rn.Term(i)
 		switch {
 		case i > s.LastIndex:
@@ -208,6 +219,12 @@ func (c *cluster) checkLeader(m *member, s *raft.BasicStatus) {
 		}
 	}
 	for _, other := range c.members {
+		if other != m && other.up() && other.seen.status.RaftState == raft.StateLeader {
+			c.mark(markSeveralMembersLedAtOnce)
+			if c.setup.LeaseReads {
+				c.mark(markLeaseExclusivityLookedAt)
+			}
+		}
 		if other != m && other.up() && !other.frozen && other.seen.status.Lease && other.seen.status.Term < s.Term {
 			v := c.broken(LeaseExclusivity, m, "it becomes leader of term %d, and %d may serve reads from its lease of term %d",
 				s.Term, other.id, other.seen.status.Term)
@@ -270,6 +287,7 @@ func (c *cluster) votes(m *member, msg *raftpb.Message, vote uint64) {
 
 func (c *cluster) checkAppendOnly(m *member, s, was *raft.BasicStatus) {
 	if was.RaftState == raft.StateLeader && was.Term == s.Term {
+		c.mark(markLeaderAppendOnlyLookedAt)
 		term, err := m.rn.Term(was.LastIndex)
 		switch {
 		case s.LastIndex < was.LastIndex:
@@ -285,13 +303,14 @@ func (c *cluster) checkAppendOnly(m *member, s, was *raft.BasicStatus) {
 // beforeStep and afterStep look at what one message does.
 func (c *cluster) beforeStep(m *member, msg *raftpb.Message) {
 	if msg.Type == raftpb.MsgSnap && m.rn != nil {
-		c.mark("a snapshot arrived")
+		c.mark(markSnapshotArrived)
 	}
 }
 
 func (c *cluster) afterStep(m *member, msg *raftpb.Message, err error) {
 	switch msg.Type {
 	case raftpb.MsgPreVote:
+		c.mark(markPreVotePurityLookedAt)
 		if s, was := m.rn.BasicStatus(), &m.seen.status; s.Term != was.Term || s.Vote != was.Vote {
 			v := c.broken(PreVotePurity, m, "asked for a pre-vote by %d, it goes from term %d to %d and from vote %d to %d",
 				msg.From, was.Term, s.Term, was.Vote, s.Vote)
@@ -316,6 +335,12 @@ func (c *cluster) checkMatch(m *member, msg *raftpb.Message) {
 		}
 		now, was := match{term: term, epoch: pr.Epoch, index: pr.Match}, m.seen.matches[pr.ID]
 		m.seen.matches[pr.ID] = now
+		if was.term == now.term && was.index > 0 {
+			c.mark(markOnlyGrowsLookedAt)
+		}
+		if pr.Inflight > 1 {
+			c.mark(markLimitsLookedAt)
+		}
 		if was.term == now.term && was.epoch == now.epoch && now.index < was.index {
 			c.broken(OnlyGrows, m, "match of %d falls from %d to %d", pr.ID, was.index, now.index)
 		}

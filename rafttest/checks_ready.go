@@ -39,6 +39,10 @@ func (c *cluster) checkReady(m *member, rd *raft.Ready) {
 // same index in the same term.
 func (c *cluster) checkEntries(m *member, ents []*raftpb.Entry) {
 	prev, _ := m.rn.Term(ents[0].GetIndex() - 1)
+	c.mark(markLogMatchingLookedAt)
+	if ents[0].GetIndex() <= m.seen.status.LastIndex && m.seen.status.RaftState == raft.StateFollower {
+		c.mark(markLogThatHadGoneAstrayRepaired)
+	}
 	for i, e := range ents {
 		if i > 0 && e.GetIndex() != ents[i-1].GetIndex()+1 {
 			c.broken(LogMatching, m, "entry %d is to be written after %d", e.GetIndex(), ents[i-1].GetIndex())
@@ -77,9 +81,13 @@ func (c *cluster) checkOneChange(m *member, e *raftpb.Entry) {
 func (c *cluster) checkSent(m *member, msg *raftpb.Message) {
 	d := m.disk
 	switch msg.Type {
-	case raftpb.MsgProp, raftpb.MsgPreVote, raftpb.MsgPreVoteResp:
+	case raftpb.MsgProp:
+		c.mark(markProposalPassedOnToLeader)
+		return
+	case raftpb.MsgPreVote, raftpb.MsgPreVoteResp:
 		return
 	}
+	c.mark(markPromisesAreDurableLookedAt)
 	if msg.Term > d.term() {
 		c.brokenBy(PromisesAreDurable, m, msg, "it sends %v of term %d, and term %d is on its disk", msg.Type, msg.Term, d.term())
 	}
@@ -127,6 +135,7 @@ func (c *cluster) checkAck(m *member, msg *raftpb.Message) {
 	if lead == nil || !lead.up() || lead.seen.status.RaftState != raft.StateLeader || lead.seen.status.Term != msg.Term {
 		return
 	}
+	c.mark(markMatchTruthLookedAt)
 	mine, known := m.disk.termAt(msg.Index)
 	theirs, err := lead.rn.Term(msg.Index)
 	switch {
@@ -174,6 +183,7 @@ func (c *cluster) checkSnapshot(m *member, s *raftpb.Snapshot) {
 // checkApply looks whether an entry is the one that all apply at this index.
 func (c *cluster) checkApply(m *member, e *raftpb.Entry) {
 	t, i := &c.truth, e.GetIndex()
+	c.mark(markStateMachineSafetyLookedAt)
 	switch {
 	case i != m.applied+1:
 		c.broken(StateMachineSafety, m, "it applies entry %d after %d", i, m.applied)
@@ -189,6 +199,7 @@ func (c *cluster) checkConfig(m *member, index uint64) {
 	t, text := &c.truth, raftpb.DescribeConfState(m.conf)
 	before := t.configAt(index)
 	if before != nil && before.index == index {
+		c.mark(markConfigurationSafetyLookedAt)
 		if before.text != text {
 			c.broken(ConfigurationSafety, m, "the change at %d leads to %s, and elsewhere to %s", index, text, before.text)
 		}

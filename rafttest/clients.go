@@ -8,13 +8,14 @@ type client struct {
 }
 
 const (
-	clientCount = 5
-	// patience is how long a client waits for an answer, in microseconds.
-	patience = 400_000
+	maxClients = 10
+	// maxPatience is the longest that a client waits for an answer, in microseconds.
+	maxPatience = 400_000
 )
 
 func (s *Sim) startClients() {
-	s.clients = make([]client, clientCount)
+	s.clients = make([]client, 3+s.rng.IntN(maxClients-2))
+	s.patience = maxPatience >> s.rng.IntN(4)
 	for i := range s.clients {
 		s.queue.push(event{at: s.rng.Uint64N(200_000), kind: evClient, a: uint64(i)})
 	}
@@ -26,7 +27,7 @@ func (s *Sim) clientTurn(e *event) {
 	cl := &s.clients[e.a]
 	pause := 2_000 + s.rng.Uint64N(40_000)
 	s.queue.push(event{at: e.at + pause, kind: evClient, a: e.a})
-	if cl.op.number != 0 && e.at < cl.asked+patience {
+	if cl.op.number != 0 && e.at < cl.asked+s.patience {
 		return
 	}
 	m := s.anyUp()

@@ -357,7 +357,7 @@ func (c *cluster) startFailed(m *member, err error) {
 	if m.disk.corrupt == 0 || !errors.Is(err, errCorrupt) {
 		c.fail(&Violation{Rule: NoFalseAlarm, Detail: "an intact disk was refused: " + err.Error(), Members: []uint64{m.id}})
 	}
-	c.mark("a damaged disk was noticed at start")
+	c.mark(markDamagedDiskNoticedAtStart)
 }
 
 // lose takes a disk away. The checks still see it: what was on it was durable.
@@ -428,9 +428,9 @@ func (c *cluster) handle(m *member, rd *raft.Ready) {
 	}
 	for _, t := range rd.Transfers {
 		if t.Err == nil {
-			c.mark("a transfer of leadership succeeded")
+			c.mark(markTransferOfLeadershipSucceeded)
 		} else {
-			c.mark("a transfer of leadership failed")
+			c.mark(markTransferOfLeadershipFailed)
 		}
 	}
 }
@@ -442,7 +442,7 @@ func (c *cluster) failedForGood(m *member, err error) {
 			Rule: NoFalseAlarm, Detail: "a member with an intact disk stopped: " + err.Error(), Members: []uint64{m.id},
 		})
 	}
-	c.mark("a damaged entry was noticed by its reader")
+	c.mark(markDamagedEntryNoticedByItsReader)
 	c.stop(m, 0)
 	m.lost = true
 }
@@ -503,8 +503,8 @@ func (c *cluster) fail(v *Violation) {
 	}
 }
 
-func (c *cluster) mark(name string) {
+func (c *cluster) mark(k mark) {
 	if c.marks != nil {
-		c.marks.reach(name)
+		c.marks.reach(k)
 	}
 }

@@ -101,7 +101,7 @@ func (s *Sim) strike(kind uint64, m *member) {
 		s.hostOf(m).crashes = 2 + s.rng.IntN(5)
 		s.crash(m)
 		s.restartLater(m, s.rng.Uint64N(50_000))
-		s.c.mark("a member crashed in a loop")
+		s.c.mark(markMemberCrashedInLoop)
 	case faultCrashAll:
 		for _, m := range s.c.members {
 			if m.up() {
@@ -109,14 +109,14 @@ func (s *Sim) strike(kind uint64, m *member) {
 				s.restartLater(m, s.rng.Uint64N(100_000))
 			}
 		}
-		s.c.mark("all members crashed at once")
+		s.c.mark(markAllMembersCrashedAtOnce)
 	case faultPause:
 		s.freeze(m, 20_000+s.rng.Uint64N(600_000))
 	case faultWriteError:
 		if len(m.disk.writes) > 0 {
 			s.crash(m)
 			s.restartLater(m, s.rng.Uint64N(200_000))
-			s.c.mark("a write failed")
+			s.c.mark(markWriteFailed)
 		}
 	case faultLoseDisk, faultCorruptDisk:
 		s.ruin(kind, m)
@@ -132,12 +132,12 @@ func (s *Sim) disturb(kind uint64, m *member) {
 		n := 1 + s.rng.Uint64N(40)
 		if !s.hostOf(m).frozen {
 			s.do(&Action{Kind: []ActionKind{ActTick, ActLate}[s.rng.IntN(2)], Member: m.id, N: n})
-			s.c.mark("a clock jumped")
+			s.c.mark(markClockJumped)
 		}
 	case faultStarve:
 		s.hostOf(m).starved = true
 		s.queue.push(event{at: s.c.now + s.rng.Uint64N(400_000), kind: evResume, a: m.id, b: s.hostOf(m).life})
-		s.c.mark("a clock got no time")
+		s.c.mark(markClockGotNoTime)
 	case faultChange:
 		s.change()
 	case faultTransfer:
@@ -170,11 +170,11 @@ func (s *Sim) ruin(kind uint64, m *member) {
 	s.crash(m)
 	if kind == faultLoseDisk {
 		s.do(&Action{Kind: ActLose, Member: m.id})
-		s.c.mark("a disk was lost")
+		s.c.mark(markDiskLost)
 		return
 	}
 	s.do(&Action{Kind: ActCorrupt, Member: m.id, N: m.disk.last() - s.rng.Uint64N(m.disk.last()-m.disk.start.index+1)})
-	s.c.mark("an entry on a disk was damaged")
+	s.c.mark(markEntryOnDiskDamaged)
 	s.restartLater(m, s.rng.Uint64N(100_000))
 }
 

@@ -24,11 +24,11 @@ func (s *Sim) timeoutLength() uint64 {
 // cluster comes to rest and serves its clients.
 func (s *Sim) heal() {
 	s.endFaults()
-	s.c.mark("a cluster healed")
+	s.c.mark(markClusterHealed)
 	rest := s.chooseRest()
 	s.recording.heals()
 	if rest != nil {
-		s.c.mark("only a quorum healed")
+		s.c.mark(markOnlyQuorumHealed)
 	}
 	for _, m := range s.c.members {
 		if slices.Contains(rest, m.id) {
@@ -75,9 +75,9 @@ func (s *Sim) impair(m *member) {
 				s.net.cutLink(m.id, other.id)
 			}
 		}
-		s.c.mark("a member stays deaf or mute")
+		s.c.mark(markMemberStaysDeafOrMute)
 	case stalled:
-		s.c.mark("a disk stalls for good")
+		s.c.mark(markDiskStallsForGood)
 	}
 }
 
@@ -179,7 +179,7 @@ func (c *cluster) quorumWithout(rest []uint64) bool {
 // settle waits until one member leads and all that are up agree with it.
 func (s *Sim) settle() bool {
 	if !s.c.quorumWithout(nil) {
-		s.c.mark("too many disks were lost to go on")
+		s.c.mark(markTooManyDisksLostToGoOn)
 		return false
 	}
 	step := s.timeoutLength() / 4
@@ -304,7 +304,7 @@ func (s *Sim) rest() {
 	}
 	s.c.checkPeace(lead, term, s.messages-sent)
 	s.c.checkSurvival(lead)
-	s.c.mark("a cluster came to rest")
+	s.c.mark(markClusterCameToRest)
 }
 
 // checkPeace looks at what happened in a cluster during calmTime of rest.

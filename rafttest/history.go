@@ -152,9 +152,9 @@ func (c *cluster) checkHistory(model *porcupine.Model) {
 	case !ok:
 		c.fail(&Violation{Rule: Linearizability, Detail: "no single machine could have given the answers that clients got"})
 	case !decided:
-		c.mark("a history was too long to decide")
+		c.mark(markHistoryTooLongToDecide)
 	default:
-		c.mark("a history was linearizable")
+		c.mark(markHistoryLinearizable)
 	}
 }
 

@@ -1,5 +1,7 @@
 package rafttest
 
+import "time"
+
 // host is what the simulation knows of the machine that a member runs on.
 type host struct {
 	// pace is the time between two ticks of its clock, in microseconds.
@@ -58,12 +60,20 @@ func (s *Sim) attend(m *member) {
 		if !s.calm && s.chance(s.faults.CrashMidway) {
 			s.queue.push(event{at: s.c.now, kind: evFault, a: faultCrashMidway, b: m.id})
 		}
-		s.queue.push(event{at: s.c.now + s.around(s.faults.SlowDisk), kind: evWrite, a: m.id, b: h.life})
+		s.queue.push(event{at: s.c.now + s.work(s.faults.SlowDisk), kind: evWrite, a: m.id, b: h.life})
 	}
 	if len(m.batches) > 0 && !h.applying {
 		h.applying = true
-		s.queue.push(event{at: s.c.now + s.around(s.faults.SlowApply), kind: evApply, a: m.id, b: h.life})
+		s.queue.push(event{at: s.c.now + s.work(s.faults.SlowApply), kind: evApply, a: m.id, b: h.life})
 	}
+}
+
+// work draws how long a disk or a state machine takes.
+func (s *Sim) work(mean time.Duration) uint64 {
+	if s.calm {
+		mean = min(mean, time.Millisecond)
+	}
+	return s.around(mean)
 }
 
 func (s *Sim) finishWrite(e *event) {
@@ -110,9 +120,9 @@ func (s *Sim) crash(m *member) {
 	h := s.hostOf(m)
 	h.life++
 	h.thaw()
-	s.c.mark("a member crashed")
+	s.c.mark(markMemberCrashed)
 	if units > 0 {
-		s.c.mark("a member crashed in the middle of a write")
+		s.c.mark(markMemberCrashedInMiddleOfWrite)
 	}
 }
 
@@ -137,11 +147,11 @@ func (s *Sim) restart(m *member) {
 	var options uint64
 	if !s.calm && s.chance(s.faults.OtherOptions) {
 		options = restartOtherPreVote
-		s.c.mark("a member restarted with other options")
+		s.c.mark(markMemberRestartedWithOtherOptions)
 	}
 	s.do(&Action{Kind: ActRestart, Member: m.id, N: options})
 	if m.up() {
-		s.c.mark("a member restarted")
+		s.c.mark(markMemberRestarted)
 	}
 }
 
@@ -154,7 +164,7 @@ func (s *Sim) freeze(m *member, length uint64) {
 	s.do(&Action{Kind: ActPause, Member: m.id})
 	h.frozen, h.frozenAt = true, s.c.now
 	s.queue.push(event{at: s.c.now + length, kind: evResume, a: m.id, b: h.life})
-	s.c.mark("a member was paused")
+	s.c.mark(markMemberPaused)
 }
 
 func (s *Sim) resumeHost(e *event) {

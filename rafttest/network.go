@@ -80,7 +80,7 @@ func (s *Sim) sent(p *packet) {
 	delay := 50 + s.around(f.Delay)
 	switch {
 	case s.chance(f.Late * scale):
-		s.c.mark("a message came seconds late")
+		s.c.mark(markMessageCameSecondsLate)
 		s.arriveAfter(p, delay+s.rng.Uint64N(3_000_000), false)
 	case s.chance(f.Reorder * scale):
 		s.arriveAfter(p, delay+s.rng.Uint64N(50_000), false)
@@ -105,7 +105,7 @@ func (s *Sim) arriveAfter(p *packet, delay uint64, ordered bool) {
 // copyLater makes a copy of a message, which comes at its own time.
 func (s *Sim) copyLater(p *packet) {
 	s.do(&Action{Kind: ActDuplicate, packet: p})
-	s.c.mark("a message was duplicated")
+	s.c.mark(markMessageDuplicated)
 }
 
 // lose drops a message; the sender's transport may notice.
@@ -113,7 +113,7 @@ func (s *Sim) lose(p *packet) {
 	from, to := linkOf(p)
 	s.do(&Action{Kind: ActDrop, packet: p})
 	s.recycle(p)
-	s.c.mark("a message was lost")
+	s.c.mark(markMessageLost)
 	if s.rng.IntN(4) == 0 {
 		s.queue.push(event{at: s.c.now + s.rng.Uint64N(20_000), kind: evReport, a: from, b: to})
 	}
@@ -159,12 +159,12 @@ func (s *Sim) sendSnapshot(p *packet) {
 	if failed {
 		s.do(&Action{Kind: ActDrop, packet: p})
 		s.recycle(p)
-		s.c.mark("a snapshot was lost")
+		s.c.mark(markSnapshotLost)
 		return
 	}
 	if !s.calm && !p.copied && s.chance(s.faults.Duplicate) {
 		s.copyLater(p)
-		s.c.mark("a snapshot arrived twice")
+		s.c.mark(markSnapshotArrivedTwice)
 	}
 	s.arriveAfter(p, after, false)
 }
@@ -201,6 +201,7 @@ func (s *Sim) partition() {
 		return
 	}
 	s.rng.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	s.leaderFirst(ids)
 	n := &s.net
 	apart := func(a, b uint64) { n.cutLink(a, b); n.cutLink(b, a) }
 	k := 1 + s.rng.IntN(len(ids)-1)
@@ -211,17 +212,17 @@ func (s *Sim) partition() {
 				apart(a, b)
 			}
 		}
-		s.c.mark("a partition in two")
+		s.c.mark(markPartitionInTwo)
 	case 1:
 		for _, b := range ids[1:] {
 			n.cutLink(ids[0], b)
 		}
-		s.c.mark("a member that is not heard")
+		s.c.mark(markMemberThatNotHeard)
 	case 2:
 		for _, b := range ids[1:] {
 			n.cutLink(b, ids[0])
 		}
-		s.c.mark("a member that does not hear")
+		s.c.mark(markMemberThatDoesNotHear)
 	case 3: // ids[0] is the only bridge between two sides
 		for i := 1; i < len(ids); i++ {
 			for j := i + 1; j < len(ids); j++ {
@@ -230,7 +231,7 @@ func (s *Sim) partition() {
 				}
 			}
 		}
-		s.c.mark("a bridge between two sides")
+		s.c.mark(markBridgeBetweenTwoSides)
 	case 4: // each hears a majority, each another one
 		for i := range ids {
 			for j := range ids {
@@ -239,24 +240,38 @@ func (s *Sim) partition() {
 				}
 			}
 		}
-		s.c.mark("a ring of majorities")
+		s.c.mark(markRingOfMajorities)
 	case 5: // constrained: only ids[0] hears all, and it is behind
 		s.star(ids, apart)
-		s.c.mark("a star around one member")
+		s.c.mark(markStarAroundOneMember)
 	case 6:
 		for i := range ids {
 			for j := i + 2; j < len(ids); j++ {
 				apart(ids[i], ids[j])
 			}
 		}
-		s.c.mark("a chain of members")
+		s.c.mark(markChainOfMembers)
 	default:
 		apart(ids[0], ids[1])
-		s.c.mark("one link is cut")
+		s.c.mark(markOneLinkCut)
 	}
 	n.epoch++
 	if s.rng.IntN(4) > 0 { // else for good
 		s.queue.push(event{at: s.c.now + 50_000 + s.rng.Uint64N(1_000_000), kind: evHealLinks, a: n.epoch})
+	}
+}
+
+// leaderFirst puts the leader at the place that partitions treat worst, in every
+// other one.
+func (s *Sim) leaderFirst(ids []uint64) {
+	lead := s.c.leader()
+	if lead == nil || s.rng.IntN(2) == 0 {
+		return
+	}
+	for i, id := range ids {
+		if id == lead.id {
+			ids[0], ids[i] = ids[i], ids[0]
+		}
 	}
 }
 
@@ -284,7 +299,10 @@ func (n *network) healAll() {
 // flap cuts or heals one link; b counts how often it still does.
 func (n *network) flap(s *Sim, e *event) {
 	from, to := e.a>>8, e.a&0xff
-	if e.b == 0 || s.calm {
+	switch {
+	case s.calm:
+		return // all links have healed
+	case e.b == 0:
 		n.healLink(from, to)
 		return
 	}
@@ -293,6 +311,6 @@ func (n *network) flap(s *Sim, e *event) {
 	} else {
 		n.cutLink(from, to)
 	}
-	s.c.mark("a link flaps")
+	s.c.mark(markLinkFlaps)
 	s.queue.push(event{at: s.c.now + s.rng.Uint64N(uint64(100*time.Millisecond/time.Microsecond)), kind: evFlap, a: e.a, b: e.b - 1})
 }

@@ -59,7 +59,7 @@ func (s *Sim) change() {
 		}
 	}
 	s.do(&Action{Kind: ActChange, Member: m.id, Change: cc})
-	s.c.mark("a configuration change was proposed")
+	s.c.mark(markConfigurationChangeProposed)
 }
 
 // drawChange draws one change of a configuration.
@@ -109,10 +109,10 @@ func (s *Sim) startAdded() {
 		for _, id := range slices.Concat(conf.GetVoters(), conf.GetLearners()) {
 			if id == uint64(len(s.c.members))+1 {
 				s.do(&Action{Kind: ActStart, Member: id})
-				s.c.mark("a member joined")
+				s.c.mark(markMemberJoined)
 			} else if m := s.c.member(id); m != nil && m.removed && !m.lost {
 				s.restart(m)
-				s.c.mark("a member was removed and added again")
+				s.c.mark(markMemberRemovedAndAddedAgain)
 			}
 		}
 	}
@@ -138,7 +138,7 @@ func (s *Sim) stopRemoved() {
 func (s *Sim) stopOutsiders(conf *raftpb.ConfState) {
 	for _, m := range s.c.outsiders(conf) {
 		s.do(&Action{Kind: ActStop, Member: m.id})
-		s.c.mark("a removed member was stopped")
+		s.c.mark(markRemovedMemberStopped)
 	}
 }
 

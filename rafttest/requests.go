@@ -55,6 +55,15 @@ func (c *cluster) readAnswered(m *member, rs *raft.ReadState) {
 			Members: []uint64{m.id}, Cells: []Cell{{Member: m.id, Index: r.floor}},
 		})
 	}
+	if r.floor > 0 {
+		c.mark(markReadsAreFreshLookedAt)
+	}
+	switch {
+	case m.seen.status.RaftState != raft.StateLeader:
+		c.mark(markReadAskedOfFollower)
+	case m.seen.status.Lease:
+		c.mark(markReadServedFromLease)
+	}
 	r.index = rs.Index
 	c.serveReads(m)
 }
@@ -76,7 +85,7 @@ func (c *cluster) change(m *member, cc *raftpb.ConfChangeV2) {
 	err := m.rn.ProposeConfChange(cc)
 	c.noteError(m, err)
 	if err != nil {
-		c.mark("a configuration change was refused")
+		c.mark(markConfigurationChangeRefused)
 	}
 }
 
@@ -105,7 +114,7 @@ func (c *cluster) applySnapshot(m *member, s *raftpb.Snapshot) {
 		c.fail(&Violation{Rule: StateMachineSafety, Detail: err.Error(), Members: []uint64{m.id}})
 	}
 	m.applied, m.conf = meta.GetIndex(), meta.GetConfState()
-	c.mark("a snapshot was applied")
+	c.mark(markSnapshotApplied)
 	c.watch.configured(m)
 }
 
@@ -130,9 +139,14 @@ func (c *cluster) applyChange(m *member, e *raftpb.Entry) {
 	}
 	conf, err := m.rn.ApplyConfChange(cc)
 	if err == nil {
+		for _, id := range m.conf.GetLearners() {
+			if contains(conf.GetVoters(), id) {
+				c.mark(markLearnerGotVote)
+			}
+		}
 		m.conf = conf
 		if len(conf.GetVotersOutgoing()) > 0 {
-			c.mark("a joint configuration was entered")
+			c.mark(markJointConfigurationEntered)
 		}
 	}
 	c.checkConfig(m, e.GetIndex())
@@ -161,6 +175,6 @@ func (c *cluster) compact(m *member, keep uint64) bool {
 	if m.applied > keep {
 		d.compact(max(m.applied-keep, d.start.index))
 	}
-	c.mark("a log was compacted")
+	c.mark(markLogCompacted)
 	return true
 }

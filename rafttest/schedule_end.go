@@ -247,7 +247,7 @@ func (e *ending) ask() {
 			continue
 		}
 		e.next++
-		write := operation{client: uint16(clientCount + 2*m.id), number: e.next}
+		write := operation{client: uint16(maxClients + 2*m.id), number: e.next}
 		e.do(Action{Kind: ActPropose, Member: m.id, Data: append(write.appendTo(nil), e.workload.Command(e.rng, e.next)...)})
 		e.next++
 		read := operation{client: write.client + 1, number: e.next}

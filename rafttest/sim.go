@@ -25,6 +25,8 @@ type Sim struct {
 	// answers counts the operations that have ended; silent: clients ask nothing now.
 	answers uint64
 	silent  bool
+	// patience is how long a client waits for an answer, in microseconds.
+	patience uint64
 	// pendingStarts are configurations whose members may have to be started.
 	pendingStarts []*raftpb.ConfState
 	// faultsEnd is when the faults of this round end.
