@@ -68,7 +68,8 @@ func (e *DifferenceError) Error() string {
 // It returns a *DifferenceError where the member does anything else than it did,
 // an error that matches ErrFormat where the recording is damaged, and what r
 // returned where that fails. A recording that is cut short is no error: see
-// Result. Memory grows with the largest record and with what the member keeps.
+// Result. Reading takes memory in proportion to the largest record that is there;
+// the member takes what it took when it was recorded.
 func Replay(r io.Reader, visit func(Step)) (Result, error) {
 	p := &player{in: newReader(r), visit: visit}
 	return p.run()
