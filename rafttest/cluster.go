@@ -25,6 +25,7 @@ type cluster struct {
 	history *history // nil where nobody asks
 	marks   *Marks   // likewise
 	watch   watcher
+	tracer  *tracer // nil where nobody asks
 	// now is the virtual time in microseconds, as the driver has set it.
 	now uint64
 	// violation is the first rule that was broken.
@@ -119,7 +120,17 @@ func (c *cluster) member(id uint64) *member {
 
 // do makes an action happen and checks what came of it. It returns false where
 // the action is not possible now: nothing has changed then.
-func (c *cluster) do(a *Action) (done bool) {
+func (c *cluster) do(a *Action) bool {
+	if c.tracer == nil {
+		return c.perform(a)
+	}
+	place := c.tracer.begin(a)
+	done := c.perform(a)
+	c.tracer.end(place, a, done)
+	return done
+}
+
+func (c *cluster) perform(a *Action) (done bool) {
 	m := c.member(a.Member)
 	defer func() {
 		if p := recover(); p != nil {

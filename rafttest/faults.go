@@ -2,6 +2,7 @@ package rafttest
 
 import (
 	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/rafttest/trace"
 )
 
 // The kinds of faults that come at random times. Those from faultCrashOne on come
@@ -38,6 +39,7 @@ func (f *Faults) rates() [faultCrashOne]float64 {
 // beginFaults plans the faults until a time.
 func (s *Sim) beginFaults(end uint64) {
 	s.calm, s.faultsEnd = false, end
+	s.c.note(trace.Phase, "faults begin")
 	for kind := range s.faults.rates() {
 		s.planFault(uint64(kind))
 	}
@@ -89,6 +91,7 @@ func (s *Sim) strike(kind uint64, m *member) {
 	switch kind {
 	case faultPartition:
 		s.partition()
+		s.noteLinks()
 	case faultFlap:
 		if ids := s.c.voting(); len(ids) > 1 {
 			from, to := ids[s.rng.IntN(len(ids))], ids[s.rng.IntN(len(ids))]

@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed-289bd6ac/raft"
 	"github.com/seed-289bd6ac/raft/raftpb"
+	"github.com/seed-289bd6ac/raft/rafttest/trace"
 )
 
 const (
@@ -27,6 +28,7 @@ func (s *Sim) heal() {
 	s.c.mark(markClusterHealed)
 	rest := s.chooseRest()
 	s.recording.heals()
+	s.c.note(trace.Phase, "faults end")
 	if rest != nil {
 		s.c.mark(markOnlyQuorumHealed)
 	}
@@ -34,6 +36,7 @@ func (s *Sim) heal() {
 		if slices.Contains(rest, m.id) {
 			s.impair(m)
 			s.recording.impairs(m)
+			s.c.note(trace.Phase, "member %d stays %s", m.id, impairmentNames[m.impaired])
 		}
 	}
 	for _, m := range s.c.members {

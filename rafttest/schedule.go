@@ -198,6 +198,10 @@ func (p *player) play() Outcome {
 // do makes one action of the schedule happen.
 func (p *player) do(place int, a *Action) {
 	p.c.now += a.length()
+	if p.c.tracer != nil && a.Kind == ActTick && a.Member == 0 {
+		p.tickAll(a.N)
+		return
+	}
 	switch a.Kind {
 	case ActDeliver, ActDrop, ActDuplicate:
 		if a.packet = p.c.find(a); a.packet == nil {
@@ -211,6 +215,21 @@ func (p *player) do(place int, a *Action) {
 	p.out.Done++
 	if p.happened != nil {
 		p.happened(place, a)
+	}
+}
+
+// tickAll lets time pass for all members in steps that are seen each.
+func (p *player) tickAll(n uint64) {
+	p.out.Done++
+	for range n {
+		for _, m := range p.c.members {
+			switch {
+			case m.frozen:
+				m.missed++
+			case m.up():
+				p.c.do(&Action{Kind: ActTick, Member: m.id, N: 1})
+			}
+		}
 	}
 }
 

@@ -183,8 +183,10 @@ func (s *Sim) happen(e *event) {
 		s.resumeHost(e)
 	case evHealLinks:
 		s.net.restore(e)
+		s.noteLinks()
 	case evFlap:
 		s.net.flap(s, e)
+		s.noteLinks()
 	case evReport:
 		s.report(e)
 	}
