@@ -87,10 +87,16 @@ func (c *benchCluster) settle(b *testing.B) {
 
 func (c *benchCluster) handle(b *testing.B, i int, n driven) {
 	rd, err := n.Ready()
-	require.NoError(b, err)
-	require.NoError(b, c.disks[i].Save(rd.Snapshot, rd.Entries, rd.HardState))
+	if err == nil {
+		err = c.disks[i].Save(rd.Snapshot, rd.Entries, rd.HardState)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
 	for _, m := range rd.Messages {
-		require.NoError(b, c.nodes[m.To-1].Step(m))
+		if err := c.nodes[m.To-1].Step(m); err != nil {
+			b.Fatal(err)
+		}
 	}
 	for _, e := range rd.CommittedEntries {
 		if e.Type != raftpb.EntryNormal {

@@ -13,11 +13,22 @@ import (
 // digest.
 type digest uint64
 
+const (
+	spread = 0x9e3779b97f4a7c15
+	mix    = 0xd6e8feb86659fd93
+	step   = 0xa0761d6478bd642f
+)
+
 // word adds a number: different numbers, or different digests before, never give
 // the same digest.
 func (d digest) word(v uint64) digest {
-	const spread, mix, step = 0x9e3779b97f4a7c15, 0xd6e8feb86659fd93, 0xa0761d6478bd642f
 	return digest(bits.RotateLeft64(uint64(d)^v*spread, 29)*mix + step)
+}
+
+// pair adds two numbers at the cost of one.
+func (d digest) pair(v, w uint64) digest {
+	hi, lo := bits.Mul64(v^spread, w^mix^uint64(d))
+	return digest(hi ^ lo + step)
 }
 
 func (d digest) flag(b bool) digest {
@@ -29,8 +40,11 @@ func (d digest) flag(b bool) digest {
 
 func (d digest) bytes(b []byte) digest {
 	d = d.word(uint64(len(b)))
-	for ; len(b) >= 8; b = b[8:] {
-		d = d.word(binary.LittleEndian.Uint64(b))
+	for ; len(b) >= 16; b = b[16:] {
+		d = d.pair(binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:]))
+	}
+	if len(b) >= 8 {
+		d, b = d.word(binary.LittleEndian.Uint64(b)), b[8:]
 	}
 	if len(b) > 0 {
 		var rest [8]byte
@@ -64,7 +78,7 @@ func (d digest) entries(ents []*raftpb.Entry) digest {
 }
 
 func (d digest) entry(e *raftpb.Entry) digest {
-	return d.word(uint64(e.GetType())).word(e.GetTerm()).word(e.GetIndex()).bytes(e.GetData())
+	return d.word(uint64(e.GetType())).pair(e.GetTerm(), e.GetIndex()).bytes(e.GetData())
 }
 
 func (d digest) hardState(hs *raftpb.HardState) digest {
@@ -94,10 +108,10 @@ func (d digest) snapshot(s *raftpb.Snapshot) digest {
 }
 
 func (d digest) message(m *raftpb.Message) digest {
-	d = d.word(uint64(m.GetType())).word(m.GetTo()).word(m.GetFrom()).word(m.GetTerm())
-	d = d.word(m.GetLogTerm()).word(m.GetIndex()).entries(m.GetEntries()).word(m.GetCommit())
+	d = d.pair(uint64(m.GetType()), m.GetTo()).pair(m.GetFrom(), m.GetTerm())
+	d = d.pair(m.GetLogTerm(), m.GetIndex()).entries(m.GetEntries()).word(m.GetCommit())
 	d = d.snapshot(m.GetSnapshot()).flag(m.GetReject()).word(m.GetRejectHint()).bytes(m.GetContext())
-	return d.word(m.GetVote()).word(m.GetEpoch())
+	return d.pair(m.GetVote(), m.GetEpoch())
 }
 
 func digestOf(err error) digest { return digest(0).error(err) }

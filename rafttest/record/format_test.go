@@ -147,6 +147,19 @@ func TestEveryFieldOfAReadyChangesTheDigest(t *testing.T) {
 	assert.NotEqual(t, digest(0).bytes([]byte("12345678")), digest(0).bytes([]byte("12345679")))
 }
 
+func TestEveryBitOfDataChangesTheDigest(t *testing.T) {
+	for n := range 50 {
+		data := make([]byte, n)
+		seen := map[digest]bool{digest(0).bytes(data): true}
+		for bit := range 8 * n {
+			data[bit/8] ^= 1 << (bit % 8)
+			seen[digest(0).bytes(data)] = true
+			data[bit/8] ^= 1 << (bit % 8)
+		}
+		require.Len(t, seen, 8*n+1)
+	}
+}
+
 func TestEveryKindHasAName(t *testing.T) {
 	for k := KindStart; k < numKinds; k++ {
 		assert.NotEmpty(t, kindNames[k])
