@@ -1,38 +1,88 @@
 package rafttest
 
 import (
+	"runtime"
+	"strconv"
+	"sync"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-func simulate(t *testing.T, o Options) Result {
+func simulate(t testing.TB, o Options) Result {
 	t.Helper()
 	s, err := New(o)
 	require.NoError(t, err)
 	return s.Run()
 }
 
-func TestNoRuleIsBrokenUnderFaults(t *testing.T) {
-	for seed := range uint64(200) {
-		r := simulate(t, Options{Seed: seed})
-		require.Nil(t, r.Violation, "seed %d: %v", seed, r.Violation)
+// simulateAll runs seeds on all cores, and returns what they reached together.
+func simulateAll(t testing.TB, seeds uint64) *Marks {
+	all := NewMarks()
+	var mu sync.Mutex
+	var group sync.WaitGroup
+	workers := uint64(runtime.GOMAXPROCS(0))
+	for w := range workers {
+		group.Go(func() {
+			marks := NewMarks()
+			for seed := w; seed < seeds; seed += workers {
+				r := simulate(t, Options{Seed: seed, Marks: marks})
+				assert.Nil(t, r.Violation, "seed %d: %v", seed, r.Violation)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all.Add(marks)
+		})
+	}
+	group.Wait()
+	return all
+}
+
+// What these seeds do not reach, they do not test.
+func TestNoRuleIsBrokenAndEveryFaultStateAndRuleIsReached(t *testing.T) {
+	marks := simulateAll(t, 600)
+	assert.Empty(t, marks.Missing())
+}
+
+func TestEqualSeedsGiveEqualRuns(t *testing.T) {
+	for seed := range uint64(20) {
+		first, again := NewMarks(), NewMarks()
+		require.Equal(t, simulate(t, Options{Seed: seed, Marks: first}), simulate(t, Options{Seed: seed, Marks: again}))
+		require.Equal(t, first, again)
+	}
+}
+
+func TestEachNumberOfMembersIsSimulated(t *testing.T) {
+	for n := 1; n <= maxMembers; n++ {
+		t.Run(strconv.Itoa(n), func(t *testing.T) {
+			for seed := range uint64(5) {
+				r := simulate(t, Options{Seed: seed, Members: n, Duration: 2 * time.Second})
+				require.Nil(t, r.Violation, "seed %d: %v", seed, r.Violation)
+				require.NotZero(t, r.Commits)
+			}
+		})
 	}
 }
 
 func TestWrongOptionsAreRefused(t *testing.T) {
 	_, err := New(Options{Members: 10})
 	require.EqualError(t, err, "rafttest: Options.Members: 10 is not in [1, 9]")
+	_, err = New(Options{Setup: &Setup{ElectionTick: 1}})
+	require.ErrorContains(t, err, "ElectionTick")
+}
+
+func TestACleanRunIsCalm(t *testing.T) {
+	r := simulate(t, Options{Seed: 1, Members: 3, Faults: &Faults{}, Setup: &Setup{}})
+	require.Nil(t, r.Violation)
+	require.NotZero(t, r.Operations)
 }
 
 func BenchmarkSimulation(b *testing.B) {
 	var events uint64
 	for seed := uint64(0); b.Loop(); seed++ {
-		s, err := New(Options{Seed: seed})
-		if err != nil {
-			b.Fatal(err)
-		}
-		events += s.Run().Events
+		events += simulate(b, Options{Seed: seed}).Events
 	}
 	b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
 }
