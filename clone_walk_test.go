@@ -28,14 +28,17 @@ type cloning struct {
 	t       *testing.T
 	sources []*[2]*counting
 	roaming sync.WaitGroup
-	// frozen are clones that nothing is done with, and what they were.
-	frozen map[*raft.RawNode][]byte
+	// resting are clones with which nothing is done any more.
+	resting []*rest
+}
+
+type rest struct {
+	rn     *raft.RawNode
+	before []byte
 }
 
 func newCloning(t *testing.T, seed uint64) *cloning {
-	c := &cloning{
-		schedule: schedule{rng: rand.New(rand.NewPCG(seed, 13))}, t: t, frozen: map[*raft.RawNode][]byte{},
-	}
+	c := &cloning{schedule: schedule{rng: rand.New(rand.NewPCG(seed, 13))}, t: t}
 	peers := []raft.Peer{{ID: 1}, {ID: 2}, {ID: 3}}
 	for _, p := range peers {
 		sources := &[2]*counting{}
@@ -53,9 +56,10 @@ func newCloning(t *testing.T, seed uint64) *cloning {
 func (c *cloning) clone(i int) {
 	tw, sources := c.members[i], c.sources[i]
 	c.roaming.Wait()
-	for rn, before := range c.frozen {
-		require.Equal(c.t, before, rn.AppendState(nil, nil), "what a member does changes its clone")
+	for _, r := range c.resting {
+		require.Equal(c.t, r.before, r.rn.AppendState(nil, nil), "what a member does changes its clone")
 	}
+	c.resting = c.resting[max(0, len(c.resting)-20):]
 	clone := func() (*raft.RawNode, *raft.MemoryStorage, *counting) {
 		disk, source := tw.disks[0].Clone(), *sources[0]
 		return tw.nodes[0].Clone(disk, &source), disk, &source
@@ -66,16 +70,18 @@ func (c *cloning) clone(i int) {
 	tw.compareStatus()
 
 	idle, _, _ := clone()
-	if len(c.frozen) > 8 {
-		clear(c.frozen)
-	}
-	c.frozen[idle] = idle.AppendState(nil, nil)
+	c.resting = append(c.resting, &rest{rn: idle, before: idle.AppendState(nil, nil)})
 
 	rover, disk, _ := clone()
 	writes := slices.Clone(tw.unsaved[0])
 	inbox := slices.DeleteFunc(slices.Clone(c.network), func(m *raftpb.Message) bool { return m.To != tw.id })
 	seed := c.rng.Uint64()
-	c.roaming.Go(func() { roam(rover, disk, writes, inbox, rand.New(rand.NewPCG(seed, 1))) })
+	later := &rest{rn: rover}
+	c.resting = append(c.resting, later)
+	c.roaming.Go(func() {
+		roam(rover, disk, writes, inbox, rand.New(rand.NewPCG(seed, 1)))
+		later.before = rover.AppendState(nil, nil)
+	})
 }
 
 // roam drives a member at random, from a goroutine of its own.
@@ -116,7 +122,7 @@ func TestACloneDoesWhatTheOriginalDoes(t *testing.T) {
 		c := newCloning(t, seed)
 		for n := range steps {
 			c.step()
-			if n%25 == 0 {
+			if n%10 == 0 {
 				c.clone(c.rng.IntN(len(c.members)))
 			}
 		}
