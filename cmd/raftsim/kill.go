@@ -29,12 +29,26 @@ type kill struct {
 	// Runs is how many seeds were simulated until then, Seconds how long that took.
 	Runs    uint64  `json:"runs"`
 	Seconds float64 `json:"seconds"`
+	// Actions is how long the run was, Shrunk to how many actions it was cut down.
+	Actions int `json:"actions,omitempty"`
+	Shrunk  int `json:"shrunk,omitempty"`
+	// Explored is what the explorer found, nil where it found nothing.
+	Explored *explored `json:"explored,omitempty"`
 	// BuildSeconds is how long it took to build.
 	BuildSeconds float64 `json:"build_seconds"`
 	// FalseAlarms are seeds in which the library as it is breaks a rule, too.
 	FalseAlarms []uint64 `json:"false_alarms,omitempty"`
 	// Problem says why the copy could not be judged, empty where it could.
 	Problem string `json:"problem,omitempty"`
+}
+
+// explored is the shortest way to a broken rule in a model.
+type explored struct {
+	Model   string  `json:"model"`
+	Rule    string  `json:"rule"`
+	Actions int     `json:"actions"`
+	States  uint64  `json:"states"`
+	Seconds float64 `json:"seconds"`
 }
 
 func (k *kill) noticed() bool { return k != nil && k.By != "" }
@@ -47,16 +61,19 @@ const (
 
 // killAll builds and simulates the chosen copies one by one.
 func (f *mutantFlags) killAll(ctx context.Context, std streams) (*killTable, error) {
-	table := &killTable{Machine: describeMachine(), Limit: f.limit.Seconds(), Parallel: f.parallel}
+	table := &killTable{Machine: describeMachine(), Limit: f.limit.Seconds(), ExploreLimit: f.explored.Seconds(), Parallel: f.parallel}
+	show := newProgress(std.err)
 	for i, m := range f.chosen {
 		if ctx.Err() != nil {
 			std.complainf("stopped after %d of %d copies\n", i, len(f.chosen))
 			return table, nil
 		}
+		show.show(0, fmt.Sprintf("%d/%d %s %s ...", i+1, len(f.chosen), m.Number, m.Name))
 		k := kill{Number: m.Number, Name: m.Name, Change: m.Change, Expected: m.Expected}
-		if err := f.search(ctx, m, &k); err != nil && ctx.Err() == nil {
+		if err := f.judge(ctx, m, &k); err != nil && ctx.Err() == nil {
 			k.Problem = err.Error()
 		}
+		show.clear()
 		if ctx.Err() == nil || k.noticed() {
 			table.Kills = append(table.Kills, k)
 			std.complainf("%d/%d %s\n", i+1, len(f.chosen), k.line())
@@ -68,34 +85,54 @@ func (f *mutantFlags) killAll(ctx context.Context, std streams) (*killTable, err
 	std.complainf("now the library as it is, %d seeds\n", f.control)
 	table.Control = &kill{Name: "control", Change: "Nothing."}
 	return table, f.inCopy(ctx, mutants.Mutant{Name: "control"}, func(binary, dir string) error {
-		_, err := f.simulate(ctx, binary, dir, table.Control, "-seeds", fmt.Sprintf("1-%d", f.control))
-		return err
+		return f.simulate(ctx, binary, dir, table.Control, "-seeds", fmt.Sprintf("1-%d", f.control))
+	})
+}
+
+// judge builds a copy, and simulates and explores it.
+func (f *mutantFlags) judge(ctx context.Context, m mutants.Mutant, k *kill) error {
+	begin := time.Now()
+	return f.inCopy(ctx, m, func(binary, dir string) error {
+		k.BuildSeconds = time.Since(begin).Seconds()
+		return f.search(ctx, binary, dir, k)
 	})
 }
 
 // search simulates a copy until it is noticed or its time is up. A seed in which the
 // library as it is breaks a rule as well does not count.
-func (f *mutantFlags) search(ctx context.Context, m mutants.Mutant, k *kill) error {
-	begin := time.Now()
-	return f.inCopy(ctx, m, func(binary, dir string) error {
-		k.BuildSeconds = time.Since(begin).Seconds()
-		for first := uint64(1); ; {
-			left := f.limit - time.Duration(k.Seconds*float64(time.Second))
-			seed, err := f.simulate(ctx, binary, dir, k, "-seeds", fmt.Sprintf("%d-", first), "-for", left.String())
-			if err != nil || !k.noticed() || seed == 0 {
-				return err
-			}
-			o, err := (&spec{}).simulate(seed)
-			if err != nil || o.Violation == nil {
-				return err
-			}
-			k.FalseAlarms = append(k.FalseAlarms, seed)
-			k.By, k.Rule, k.Detail, k.Seed = "", "", "", 0
-			if first = seed + 1; k.Seconds >= f.limit.Seconds() {
-				return nil
-			}
+func (f *mutantFlags) search(ctx context.Context, binary, dir string, k *kill) error {
+	for first := uint64(1); ; {
+		left := f.limit - time.Duration(k.Seconds*float64(time.Second))
+		err := f.simulate(ctx, binary, dir, k, "-seeds", fmt.Sprintf("%d-", first), "-for", left.String())
+		if err != nil || !k.noticed() || k.Seed == 0 {
+			return err
 		}
-	})
+		o, err := (&spec{}).simulate(k.Seed)
+		if err != nil || o.Violation == nil {
+			return err
+		}
+		k.FalseAlarms = append(k.FalseAlarms, k.Seed)
+		first = k.Seed + 1
+		k.By, k.Rule, k.Detail, k.Seed = "", "", "", 0
+		if k.Seconds >= f.limit.Seconds() {
+			return nil
+		}
+	}
+}
+
+// how tells how a copy was noticed.
+func (k *kill) how() string {
+	var parts []string
+	if k.By == "run" {
+		parts = append(parts, fmt.Sprintf("in seed %d, after %d runs and %.1f s", k.Seed, k.Runs, k.Seconds))
+	}
+	if k.Shrunk > 0 {
+		parts = append(parts, fmt.Sprintf("shrunk from %d to %d actions", k.Actions, k.Shrunk))
+	}
+	if e := k.Explored; e != nil {
+		parts = append(parts, fmt.Sprintf("explored: %q in %d actions, model %s, %.1f s", e.Rule, e.Actions, e.Model, e.Seconds))
+	}
+	return strings.Join(parts, "; ")
 }
 
 // line tells people what became of a copy.
@@ -106,10 +143,9 @@ func (k *kill) line() string {
 	}
 	switch {
 	case k.Problem != "":
-		return name + ": " + k.Problem
+		return name + ": " + firstLines(k.Problem)
 	case k.noticed():
-		return fmt.Sprintf("%s: killed by %q in seed %d, after %d runs and %.1f s (built in %.1f s)",
-			name, k.Rule, k.Seed, k.Runs, k.Seconds, k.BuildSeconds)
+		return fmt.Sprintf("%s: killed by %q, %s", name, k.Rule, k.how())
 	default:
 		return fmt.Sprintf("%s: SURVIVED %d runs in %.0f s", name, k.Runs, k.Seconds)
 	}
@@ -130,14 +166,14 @@ func (f *mutantFlags) inCopy(ctx context.Context, m mutants.Mutant, use func(bin
 	return use(binary, dir)
 }
 
-// simulate runs a copy, and returns the seed in which a rule was broken, if any.
-func (f *mutantFlags) simulate(ctx context.Context, binary, dir string, k *kill, args ...string) (uint64, error) {
+// simulate runs seeds in a copy and notes what came of it.
+func (f *mutantFlags) simulate(ctx context.Context, binary, dir string, k *kill, args ...string) error {
 	args = append([]string{"run", "-json", "-out", dir, "-parallel", strconv.Itoa(f.parallel)}, args...)
 	var report runReport
 	begin := time.Now()
 	if err := f.inProcess(ctx, binary, args, &report); err != nil {
 		k.Seconds += time.Since(begin).Seconds()
-		return 0, k.blame(err)
+		return k.blame(err)
 	}
 	k.Runs += report.Runs
 	k.Seconds += report.Seconds
@@ -147,7 +183,7 @@ func (f *mutantFlags) simulate(ctx context.Context, binary, dir string, k *kill,
 	} else if len(report.Unfinished) > 0 && ctx.Err() == nil {
 		k.By, k.Rule = "run", fmt.Sprintf("seed %d never ends", report.Unfinished[0])
 	}
-	return k.Seed, nil
+	return nil
 }
 
 // errCrashed is of a copy that ended in an unforeseen way.
@@ -180,6 +216,13 @@ func (f *mutantFlags) inProcess(ctx context.Context, binary string, args []strin
 		return err
 	}
 	return json.Unmarshal(stdout.Bytes(), result)
+}
+
+// firstLines returns the beginning of a text.
+func firstLines(text string) string {
+	const most = 4
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[:min(most, len(lines))], "\n")
 }
 
 // lastLines returns the end of a text.

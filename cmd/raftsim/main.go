@@ -23,6 +23,8 @@ const usage = `raftsim simulates clusters of raft members with faults, checks af
 that what Raft promises holds, and shows what went wrong.
 
   raftsim run        simulate seeds, on all cores
+  raftsim replay     print what happens in a run, event by event
+  raftsim view       make a page of a run, for the browser
   raftsim mutants    break the library on purpose, and see what finds it
 
 raftsim run -h tells more about run, and so on.
@@ -45,6 +47,8 @@ type streams struct{ out, err io.Writer }
 func commands() map[string]command {
 	return map[string]command{
 		"run":     runCommand,
+		"replay":  replayCommand,
+		"view":    viewCommand,
 		"mutants": mutantsCommand,
 	}
 }

@@ -39,6 +39,7 @@ It needs the source tree and the go tool, and leaves the tree as it is.
 type mutantFlags struct {
 	chosen   []mutants.Mutant
 	limit    time.Duration
+	explored time.Duration
 	parallel int
 	control  uint64
 	root     string
@@ -55,6 +56,7 @@ func parseMutants(args []string, std streams) (*mutantFlags, error) {
 	set.BoolVar(&others, "others", false, "")
 	set.BoolVar(&all, "all", false, "")
 	set.DurationVar(&f.limit, "for", time.Minute, "")
+	set.DurationVar(&f.explored, "explore", 0, "")
 	set.IntVar(&f.parallel, "parallel", runtime.GOMAXPROCS(0), "")
 	set.Uint64Var(&f.control, "control", 10_000, "")
 	set.StringVar(&f.root, "root", "", "")

@@ -55,21 +55,24 @@ func TestTheSourceIsFoundFromBelow(t *testing.T) {
 
 func TestTheTableShowsWhatBecameOfEachCopy(t *testing.T) {
 	table := &killTable{
-		Machine: "a machine", Limit: 60, Parallel: 2,
+		Machine: "a machine", Limit: 60, ExploreLimit: 60, Parallel: 2,
 		Kills: []kill{
-			{Number: "1", Change: "It | breaks.", Expected: []string{"log matching", "liveness"}, By: "run", Rule: "log matching", Runs: 7, Seconds: 1.25},
+			{Number: "1", Change: "It | breaks.", Expected: []string{"log matching", "liveness"}, By: "run", Rule: "log matching",
+				Runs: 7, Seconds: 1.25, Actions: 900, Shrunk: 12,
+				Explored: &explored{Model: "election", Rule: "log matching", Actions: 9}},
 			{Number: "2", Change: "It breaks too.", Expected: []string{"liveness"}, Runs: 900, Seconds: 60},
 		},
 		Control: &kill{Runs: 10_000, Seconds: 400},
 	}
 	var text strings.Builder
 	require.NoError(t, table.writeMarkdown(&text))
-	assert.Equal(t, `1 of 2 broken copies were noticed; each was simulated for at most 60 s on 2 cores (a machine).
+	assert.Equal(t, `1 of 2 broken copies were noticed. Each was simulated for at most 60 s and explored for at
+most 60 s, on 2 cores (a machine).
 
-| # | change | expected | first checker | seeds | seconds |
-|---|---|---|---|---|---|
-| 1 | It \| breaks. | log matching or liveness | log matching | 7 | 1.2 |
-| 2 | It breaks too. | liveness | **survived** | 900 | 60.0 |
+| # | change | expected | first checker | seeds | seconds | shrunk to | explorer |
+|---|---|---|---|---|---|---|---|
+| 1 | It \| breaks. | log matching or liveness | log matching | 7 | 1.2 | 12 | 9 (election) |
+| 2 | It breaks too. | liveness | **survived** | 900 | 60.0 |  |  |
 
 The library as it is, 10000 seeds in 400 s: no rule was broken.
 `, text.String())
@@ -80,7 +83,7 @@ func TestABrokenCopyIsKilledAndTheLibraryIsNot(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds the simulator twice")
 	}
-	status, stdout, stderr := program(t, "mutants", "-only", "3a", "-control", "20", "-for", "30s", "-json")
+	status, stdout, stderr := program(t, "mutants", "-only", "3a", "-control", "20", "-for", "30s", "-explore", "0", "-json")
 	require.Equal(t, exitPass, status, stderr)
 	var table killTable
 	require.NoError(t, json.Unmarshal([]byte(stdout), &table))

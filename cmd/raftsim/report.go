@@ -25,7 +25,9 @@ type runReport struct {
 	Parallel            int               `json:"parallel"`
 	EventsPerCorePerSec float64           `json:"events_per_core_per_second"`
 	Marks               map[string]uint64 `json:"marks"`
-	Failures            []failure         `json:"failures"`
+	// Missing are marks that no run reached.
+	Missing  []string  `json:"missing"`
+	Failures []failure `json:"failures"`
 	// Unfinished are seeds that had begun and were given up.
 	Unfinished  []uint64 `json:"unfinished,omitempty"`
 	Interrupted bool     `json:"interrupted,omitempty"`
@@ -40,6 +42,8 @@ type failure struct {
 	Rule   rafttest.Rule `json:"rule"`
 	Detail string        `json:"detail"`
 	Events uint64        `json:"events"`
+	// Files show it.
+	Files []string `json:"files,omitempty"`
 }
 
 func (b *batch) report(sum *tally) *runReport {
@@ -50,6 +54,7 @@ func (b *batch) report(sum *tally) *runReport {
 		Marks:               map[string]uint64{}, Failures: []failure{}, Unfinished: sum.unfinished, Interrupted: sum.interrupted,
 		total: b.seeds.count(), flags: b.spec.flags(),
 	}
+	r.Missing = sum.marks.Missing()
 	for _, name := range sum.marks.Names() {
 		r.Marks[name] = sum.marks.Count(name)
 	}
@@ -72,8 +77,7 @@ func writeJSON(w io.Writer, v any) error {
 func (r *runReport) writeText(w io.Writer) error {
 	out := bufio.NewWriter(w)
 	for _, f := range r.Failures {
-		fmt.Fprintf(out, "BROKEN in seed %d: %s\n  %s\n  again: raftsim run -seed %d%s\n",
-			f.Seed, f.Rule, f.Detail, f.Seed, r.flags)
+		f.writeText(out, r.flags)
 	}
 	fmt.Fprintln(out, r.headline())
 	fmt.Fprintf(out, "  %s events, %s messages, %s requests of clients, %s of virtual time in %.1f s\n",
@@ -84,6 +88,14 @@ func (r *runReport) writeText(w io.Writer) error {
 	}
 	r.writeMarks(out)
 	return out.Flush()
+}
+
+func (f *failure) writeText(w io.Writer, flags string) {
+	fmt.Fprintf(w, "BROKEN in seed %d: %s\n  %s\n", f.Seed, f.Rule, f.Detail)
+	for _, path := range f.Files {
+		fmt.Fprintf(w, "  %s\n", path)
+	}
+	fmt.Fprintf(w, "  again: raftsim replay %d%s\n\n", f.Seed, flags)
 }
 
 func (r *runReport) headline() string {
@@ -121,10 +133,7 @@ func virtual(seconds float64) string {
 
 // writeMarks lists what was reached, in columns.
 func (r *runReport) writeMarks(w io.Writer) {
-	if len(r.Marks) == 0 {
-		return
-	}
-	fmt.Fprintf(w, "reached %d marks:\n", len(r.Marks))
+	fmt.Fprintf(w, "reached %d of %d marks:\n", len(r.Marks), len(r.Marks)+len(r.Missing))
 	var cells []string
 	width := 0
 	for _, name := range sortedKeys(r.Marks) {
@@ -140,4 +149,11 @@ func (r *runReport) writeMarks(w io.Writer) {
 		}
 		fmt.Fprintln(w, strings.TrimRight(line.String(), " "))
 	}
+	if n := len(r.Missing); n > 0 && n <= mostMissing {
+		fmt.Fprintf(w, "not reached: %s\n", strings.Join(r.Missing, "; "))
+	}
 }
+
+// mostMissing is how many marks that were not reached are listed: few runs reach
+// little, and a long list says no more than that.
+const mostMissing = 12

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/seed-289bd6ac/raft/rafttest"
 )
 
 const runUsage = `raftsim run simulates a cluster for each of many seeds, on all cores, and stops at the
@@ -47,7 +49,7 @@ func parseRun(args []string, std streams) (*runFlags, error) {
 	set.DurationVar(&f.limit, "for", 0, "")
 	set.IntVar(&f.parallel, "parallel", runtime.GOMAXPROCS(0), "")
 	set.IntVar(&f.failures, "failures", 1, "")
-	set.StringVar(&f.out, "out", "raftsim-failures", "")
+	set.StringVar(&f.out, "out", defaultOut, "")
 	set.BoolVar(&f.json, "json", false, "")
 	f.spec.register(set)
 	if err := parseFlags(set, args); err != nil {
@@ -91,6 +93,11 @@ func runCommand(ctx context.Context, args []string, std streams) (int, error) {
 		return 0, err
 	}
 	report := f.report(sum)
+	for i := range report.Failures {
+		if err := f.show(&report.Failures[i]); err != nil {
+			return 0, err
+		}
+	}
 	if f.json {
 		err = report.writeJSON(std.out)
 	} else {
@@ -103,6 +110,16 @@ func runCommand(ctx context.Context, args []string, std streams) (int, error) {
 		return exitViolation, nil
 	}
 	return exitPass, nil
+}
+
+// show makes a failing run again, and writes what happened in it.
+func (f *runFlags) show(broken *failure) error {
+	_, t, err := rafttest.Trace(f.spec.options(broken.Seed))
+	if err != nil {
+		return err
+	}
+	broken.Files, err = writeRun(f.out, fmt.Sprintf("seed-%d", broken.Seed), t)
+	return err
 }
 
 // progressLine tells how far a batch is.

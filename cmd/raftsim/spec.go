@@ -77,3 +77,17 @@ func refuseArguments(set *flag.FlagSet) error {
 	}
 	return nil
 }
+
+// parseMixed parses flags that may stand before and behind other arguments, and
+// returns these.
+func parseMixed(set *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := parseFlags(set, args); err != nil {
+			return nil, err
+		}
+		if args = set.Args(); len(args) == 0 {
+			return rest, nil
+		}
+		rest, args = append(rest, args[0]), args[1:]
+	}
+}
