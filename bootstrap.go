@@ -21,6 +21,10 @@ func (rn *RawNode) Bootstrap(peers []Peer) error {
 	if r.out.handed != (hardState{}) || r.log.committed > 0 {
 		return errNotEmpty()
 	}
+	if r.term > 1 {
+		return fmt.Errorf("%w: Bootstrap: a message came first, of a cluster that is in term %d already: "+
+			"call Bootstrap before Step, or, to join that cluster, not at all", ErrConfig, r.term)
+	}
 	ents, err := firstEntries(r.id, peers)
 	if err != nil {
 		return err

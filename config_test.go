@@ -504,6 +504,22 @@ func TestAMemberIsStartedInTheWayThatFitsItsStorage(t *testing.T) {
 	}
 }
 
+func TestANewClusterBeginsBeforeItsMessages(t *testing.T) {
+	for term := uint64(1); term <= 2; term++ {
+		rn, err := raft.NewRawNode(&raft.Config{ID: 1, Storage: raft.NewMemoryStorage()})
+		require.NoError(t, err)
+		require.NoError(t, rn.Step(&raftpb.Message{Type: raftpb.MsgVote, From: 2, To: 1, Term: term}))
+		err = rn.Bootstrap([]raft.Peer{{ID: 1}, {ID: 2}})
+		if term == 1 { // in which every new cluster begins
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorIs(t, err, raft.ErrConfig)
+		require.ErrorContains(t, err, "call Bootstrap before Step")
+		require.Equal(t, term, rn.BasicStatus().Term)
+	}
+}
+
 func TestEveryMemberOfANewClusterBeginsWithTheSameLog(t *testing.T) {
 	logOf := func(id uint64, peers []raft.Peer) []*raftpb.Entry {
 		rn, err := raft.NewRawNode(&raft.Config{ID: id, Storage: raft.NewMemoryStorage()})
