@@ -300,26 +300,37 @@ func (c *cluster) checkAppendOnly(m *member, s, was *raft.BasicStatus) {
 	m.seen.lastTerm, _ = m.rn.Term(s.LastIndex)
 }
 
-// beforeStep and afterStep look at what one message does.
-func (c *cluster) beforeStep(m *member, msg *raftpb.Message) {
-	if msg.Type == raftpb.MsgSnap && m.rn != nil {
-		c.mark(markSnapshotArrived)
-	}
-}
-
+// afterStep looks at what one message has done.
 func (c *cluster) afterStep(m *member, msg *raftpb.Message, err error) {
 	switch msg.Type {
 	case raftpb.MsgPreVote:
 		c.mark(markPreVotePurityLookedAt)
 		if s, was := m.rn.BasicStatus(), &m.seen.status; s.Term != was.Term || s.Vote != was.Vote {
-			v := c.broken(PreVotePurity, m, "asked for a pre-vote by %d, it goes from term %d to %d and from vote %d to %d",
+			c.brokenBy(PreVotePurity, m, msg, "asked for a pre-vote by %d, it goes from term %d to %d and from vote %d to %d",
 				msg.From, was.Term, s.Term, was.Vote, s.Vote)
-			v.message = selectorOf(msg)
+		}
+	case raftpb.MsgVote:
+		s, was := m.rn.BasicStatus(), &m.seen.status
+		if s.Vote == msg.From && s.Term == msg.Term && (was.Vote != msg.From || was.Term != msg.Term) {
+			c.checkVote(m, msg)
 		}
 	case raftpb.MsgAppResp, raftpb.MsgHeartbeatResp:
 		if err == nil && m.seen.status.RaftState == raft.StateLeader {
 			c.checkMatch(m, msg)
 		}
+	}
+}
+
+// checkVote looks whether who gets a vote or a pre-vote of a member has all that
+// the member has.
+func (c *cluster) checkVote(m *member, asked *raftpb.Message) {
+	c.mark(markVoteRestrictionLookedAt)
+	last := m.rn.BasicStatus().LastIndex
+	term, err := m.rn.Term(last)
+	if err == nil && (asked.LogTerm < term || (asked.LogTerm == term && asked.Index < last)) {
+		v := c.brokenBy(VoteRestriction, m, asked, "its log ends with entry %d of term %d, and it votes for %d, whose log ends with "+
+			"entry %d of term %d", last, term, asked.From, asked.Index, asked.LogTerm)
+		v.Cells = []Cell{{Member: m.id, Index: last}}
 	}
 }
 

@@ -84,7 +84,12 @@ func (c *cluster) checkSent(m *member, msg *raftpb.Message) {
 	case raftpb.MsgProp:
 		c.mark(markProposalPassedOnToLeader)
 		return
-	case raftpb.MsgPreVote, raftpb.MsgPreVoteResp:
+	case raftpb.MsgPreVoteResp:
+		if asked := c.stepped; !msg.Reject && asked != nil && asked.Type == raftpb.MsgPreVote {
+			c.checkVote(m, asked)
+		}
+		return
+	case raftpb.MsgPreVote:
 		return
 	}
 	c.mark(markPromisesAreDurableLookedAt)

@@ -16,6 +16,7 @@ const (
 func (s *Sim) startClients() {
 	s.clients = make([]client, 3+s.rng.IntN(maxClients-2))
 	s.patience = maxPatience >> s.rng.IntN(4)
+	s.supervisor = 500_000 >> s.rng.IntN(7)
 	for i := range s.clients {
 		s.queue.push(event{at: s.rng.Uint64N(200_000), kind: evClient, a: uint64(i)})
 	}

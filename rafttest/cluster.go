@@ -28,6 +28,8 @@ type cluster struct {
 	tracer  *tracer // nil where nobody asks
 	// now is the virtual time in microseconds, as the driver has set it.
 	now uint64
+	// stepped is the message that a member is handling.
+	stepped *raftpb.Message
 	// violation is the first rule that was broken.
 	violation *Violation
 }
@@ -302,10 +304,14 @@ func (c *cluster) deliver(a *Action) bool {
 		return true // lost: nobody listens
 	}
 	a.Member = m.id
-	c.beforeStep(m, p.m)
+	if p.m.GetType() == raftpb.MsgSnap {
+		c.mark(markSnapshotArrived)
+	}
+	c.stepped = p.m
 	err := m.rn.Step(p.m)
 	c.noteError(m, err)
 	c.pump(m)
+	c.stepped = nil
 	if m.up() {
 		c.afterStep(m, p.m, err)
 		c.look(m)

@@ -68,7 +68,7 @@ func (s *Sim) faultTurn(e *event) {
 	case faultCrashOne, faultCrashMidway:
 		if m := s.c.member(e.b); m.up() {
 			s.crash(m)
-			s.restartLater(m, s.rng.Uint64N(200_000))
+			s.restartSoon(m)
 		}
 		return
 	}
@@ -99,17 +99,17 @@ func (s *Sim) strike(kind uint64, m *member) {
 		}
 	case faultCrash:
 		s.crash(m)
-		s.restartLater(m, s.rng.Uint64N(400_000))
+		s.restartSoon(m)
 	case faultCrashLoop:
 		s.hostOf(m).crashes = 2 + s.rng.IntN(5)
 		s.crash(m)
-		s.restartLater(m, s.rng.Uint64N(50_000))
+		s.restartSoon(m)
 		s.c.mark(markMemberCrashedInLoop)
 	case faultCrashAll:
 		for _, m := range s.c.members {
 			if m.up() {
 				s.crash(m)
-				s.restartLater(m, s.rng.Uint64N(100_000))
+				s.restartSoon(m)
 			}
 		}
 		s.c.mark(markAllMembersCrashedAtOnce)
@@ -118,7 +118,7 @@ func (s *Sim) strike(kind uint64, m *member) {
 	case faultWriteError:
 		if len(m.disk.writes) > 0 {
 			s.crash(m)
-			s.restartLater(m, s.rng.Uint64N(200_000))
+			s.restartSoon(m)
 			s.c.mark(markWriteFailed)
 		}
 	case faultLoseDisk, faultCorruptDisk:
@@ -178,7 +178,7 @@ func (s *Sim) ruin(kind uint64, m *member) {
 	}
 	s.do(&Action{Kind: ActCorrupt, Member: m.id, N: m.disk.last() - s.rng.Uint64N(m.disk.last()-m.disk.start.index+1)})
 	s.c.mark(markEntryOnDiskDamaged)
-	s.restartLater(m, s.rng.Uint64N(100_000))
+	s.restartSoon(m)
 }
 
 // anyID returns the id of a member, or of none.

@@ -126,6 +126,10 @@ func (s *Sim) crash(m *member) {
 	}
 }
 
+// restartSoon plans the restart of a member that is down, when its supervisor
+// does it.
+func (s *Sim) restartSoon(m *member) { s.restartLater(m, 1_000+s.rng.Uint64N(s.supervisor)) }
+
 // restartLater plans the restart of a member that is down.
 func (s *Sim) restartLater(m *member, after uint64) {
 	s.queue.push(event{at: s.c.now + after, kind: evRestart, a: m.id, b: s.hostOf(m).life})

@@ -65,6 +65,7 @@ const (
 	markLeaderRemoved
 	markSeveralMembersLedAtOnce
 	markElectionSafetyLookedAt
+	markVoteRestrictionLookedAt
 	markLeaderAppendOnlyLookedAt
 	markLogMatchingLookedAt
 	markLeaderCompletenessLookedAt
@@ -144,6 +145,7 @@ var markNames = [marksCount]string{
 	markLeaderRemoved:                   "a leader was removed",
 	markSeveralMembersLedAtOnce:         "several members led at once",
 	markElectionSafetyLookedAt:          "election safety was looked at",
+	markVoteRestrictionLookedAt:         "vote restriction was looked at",
 	markLeaderAppendOnlyLookedAt:        "leader append-only was looked at",
 	markLogMatchingLookedAt:             "log matching was looked at",
 	markLeaderCompletenessLookedAt:      "leader completeness was looked at",

@@ -134,8 +134,11 @@ func DrawFaults(seed uint64) *Faults {
 func drawRun(seed uint64) (*rand.Rand, *Setup, *Faults) {
 	r := rand.New(rand.NewPCG(seed, 0x5eed))
 	s, f := drawSetup(r), drawFaults(r)
-	if r.IntN(5) == 0 {
+	switch r.IntN(6) {
+	case 0:
 		f.storm(r, s)
+	case 1:
+		f.leases(r, s)
 	}
 	return r, s, f
 }
@@ -147,6 +150,15 @@ func (f *Faults) storm(r *rand.Rand, s *Setup) {
 	f.Crash, f.CrashMidway, f.Partition = 6*r.Float64(), 0.1*r.Float64(), 5*r.Float64()
 	f.Poke, f.Late, f.Change, f.Compact = 15*r.Float64(), 0.1*r.Float64(), 0, 0
 	s.MaxSizePerMsg, s.MaxInflightBytes, s.MaxInflightMsgs = 1, 0, 1+r.IntN(3)
+}
+
+// leases changes faults so that leaders lose touch while others still have it, and
+// members restart faster than a lease ends.
+func (f *Faults) leases(r *rand.Rand, s *Setup) {
+	s.LeaseReads, s.DisableCheckQuorum, s.HeartbeatTick = true, false, 1+r.IntN(5)
+	f.Partition, f.Flap, f.Transfer = 8*r.Float64(), 2*r.Float64(), 4*r.Float64()
+	f.Crash, f.Delay = 8*r.Float64(), time.Duration(r.IntN(60))*time.Millisecond
+	f.Change, f.Compact, f.CrashAll, f.CrashLoop = 0, 0, 0, 0
 }
 
 // drawSetup draws what the cluster is made of.

@@ -14,6 +14,9 @@ type Rule string
 const (
 	// ElectionSafety: at most one member becomes leader in a term, once (§5.2).
 	ElectionSafety Rule = "election safety"
+	// VoteRestriction: votes and pre-votes go to members whose log is at least as up to
+	// date as that of the voter (§5.4.1).
+	VoteRestriction Rule = "vote restriction"
 	// LeaderAppendOnly: a leader never removes or replaces entries of its log (§5.3).
 	LeaderAppendOnly Rule = "leader append-only"
 	// LogMatching: entries of the same index and term are equal, and so are those

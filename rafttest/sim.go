@@ -25,6 +25,8 @@ type Sim struct {
 	// answers counts the operations that have ended; silent: clients ask nothing now.
 	answers uint64
 	silent  bool
+	// supervisor is how long a member stays down at most, in microseconds.
+	supervisor uint64
 	// patience is how long a client waits for an answer, in microseconds.
 	patience uint64
 	// pendingStarts are configurations whose members may have to be started.
