@@ -191,6 +191,9 @@ func (b *batch) collect(ctx context.Context, begin time.Time, d *dealer, results
 			if enough := l.add(f.outcome); enough {
 				d.close()
 			}
+			if l.full() {
+				return l, nil // what is under way has higher seeds
+			}
 		case <-ticker.C:
 			if b.watch != nil {
 				b.watch(l.sum, time.Since(begin))

@@ -90,6 +90,24 @@ func TestTheLowestFailingSeedsAreReportedWhoeverIsFirst(t *testing.T) {
 	}
 }
 
+func TestAFailureDoesNotWaitForHigherSeeds(t *testing.T) {
+	hangs := make(chan struct{})
+	defer close(hangs)
+	b := &batch{
+		seeds: seedRange{first: 1, last: 2}, parallel: 2, failures: 1,
+		simulate: func(seed uint64) (outcome, error) {
+			if seed == 2 {
+				<-hangs
+			}
+			return failingIn(nil, map[uint64]bool{1: true})(seed)
+		},
+	}
+	sum, err := b.run(t.Context())
+	require.NoError(t, err)
+	assert.Len(t, sum.failures, 1)
+	assert.Empty(t, sum.unfinished)
+}
+
 func TestTheTimeEndsABatchWithoutEnd(t *testing.T) {
 	b := &batch{
 		seeds: seedRange{first: 1, last: open}, parallel: 2, failures: 1, limit: 50 * time.Millisecond,
