@@ -12,12 +12,13 @@ func heldOutMembership() []Mutant {
 				`pendingConf: 0,`),
 		},
 		{
-			Number: "H52", Name: "joint-is-left-again-and-again",
-			Change:   "The end of a joint configuration is proposed with every heartbeat, until it is applied.",
+			Number: "H52", Name: "joint-is-left-twice",
+			Change: "The end of a joint configuration is proposed once more while it is the next entry to be applied: " +
+				"the second end may meet a later joint configuration.",
 			Expected: rules(AdjacentQuorums, JointExits),
 			Replacements: at("membership.go",
 				`!r.conf.AutoLeave || r.leader.pendingConf > r.log.applied ||`,
-				`!r.conf.AutoLeave ||`),
+				`!r.conf.AutoLeave || r.leader.pendingConf > r.log.applied+1 ||`),
 		},
 		{
 			Number: "H53", Name: "joint-by-many-changes-is-not-left",

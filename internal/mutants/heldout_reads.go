@@ -61,7 +61,7 @@ func heldOutReads() []Mutant {
 		},
 		{
 			Number: "H64", Name: "reads-lost-in-silence",
-			Change:   "Reads that wait for their round when the leader changes end without any answer.",
+			Change:   "Reads that have no round yet when the leader changes end without any answer.",
 			Expected: rules(Liveness),
 			Replacements: at("readonly.go",
 				"\tfailEach(rd.arrived)\n",

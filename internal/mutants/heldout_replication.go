@@ -33,8 +33,10 @@ func heldOutLeader() []Mutant {
 				"they are sent entries, and counted.",
 			Expected: rules(CommittedOnBoth, LeaderCompleteness),
 			Replacements: at("progress/table.go",
-				"\treturn out\n",
-				`	for _, old := range t {
+				"out = append(out, p)\n\t}\n\treturn out\n",
+				`out = append(out, p)
+	}
+	for _, old := range t {
 		if out.Get(old.ID) == nil {
 			out = append(out, old)
 		}
@@ -48,7 +50,7 @@ func heldOutLeader() []Mutant {
 			Expected: rules(MatchTruth),
 			Replacements: at("replication.go",
 				`if pr.Rejected(m.Index, hint) {`,
-				`if pr.Acked(hint) || pr.Rejected(m.Index, hint) {`),
+				"pr.Acked(hint)\n\tif pr.Rejected(m.Index, hint) {"),
 		},
 		{
 			Number: "H27", Name: "next-stays-too-high",
@@ -83,7 +85,7 @@ func heldOutLeader() []Mutant {
 				`_ = payloadBytes(ents)`),
 		},
 		{
-			Number: "H31", Name: "pre-term-commit-beyond-compared",
+			Number: "H31", Name: "commit-beyond-compared",
 			Change:   "A follower commits up to its own last entry, beyond what the append has compared.",
 			Expected: rules(StateMachineSafety),
 			Replacements: at("follower.go",
