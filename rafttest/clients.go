@@ -1,5 +1,7 @@
 package rafttest
 
+import "github.com/seed-289bd6ac/raft"
+
 // client does one operation after the other.
 type client struct {
 	// op is the operation under way, number 0 for none; asked is when it began.
@@ -31,7 +33,7 @@ func (s *Sim) clientTurn(e *event) {
 	if cl.op.number != 0 && e.at < cl.asked+s.patience {
 		return
 	}
-	m := s.anyUp()
+	m := s.server()
 	if m == nil || s.silent || s.hostOf(m).frozen {
 		return
 	}
@@ -46,6 +48,27 @@ func (s *Sim) clientTurn(e *event) {
 		data = append(data, s.workload.Command(s.rng, s.nextOp)...)
 	}
 	s.do(&Action{Kind: kind, Member: m.id, Data: data})
+}
+
+// server returns the member that a client turns to, or nil: now and then one that
+// leads, or has not yet noticed that another one does.
+func (s *Sim) server() *member {
+	if s.rng.IntN(2) == 0 {
+		return s.anyUp()
+	}
+	var lead *member
+	n := 0
+	for _, m := range s.c.members {
+		if m.up() && m.seen.status.RaftState == raft.StateLeader {
+			if n++; s.rng.IntN(n) == 0 {
+				lead = m
+			}
+		}
+	}
+	if lead == nil {
+		return s.anyUp()
+	}
+	return lead
 }
 
 // answered implements watcher.

@@ -186,7 +186,7 @@ func drawSetup(r *rand.Rand) *Setup {
 	switch r.IntN(8) {
 	case 0, 1, 2:
 		s.LeaseReads = true
-	case 3:
+	case 3, 4:
 		s.DisableCheckQuorum = true
 	}
 	s.DisablePreVote = one(4)
