@@ -313,6 +313,11 @@ func (c *cluster) afterStep(m *member, msg *raftpb.Message, err error) {
 		s, was := m.rn.BasicStatus(), &m.seen.status
 		if s.Vote == msg.From && s.Term == msg.Term && (was.Vote != msg.From || was.Term != msg.Term) {
 			c.checkVote(m, msg)
+			c.checkPromise(m, msg)
+		}
+	case raftpb.MsgHeartbeat:
+		if s := m.rn.BasicStatus(); err == nil && s.Lead == msg.From && s.Term == msg.Term {
+			m.heard, m.heardAt = true, m.ticks
 		}
 	case raftpb.MsgAppResp, raftpb.MsgHeartbeatResp:
 		if err == nil && m.seen.status.RaftState == raft.StateLeader {
@@ -331,6 +336,21 @@ func (c *cluster) checkVote(m *member, asked *raftpb.Message) {
 		v := c.brokenBy(VoteRestriction, m, asked, "its log ends with entry %d of term %d, and it votes for %d, whose log ends with "+
 			"entry %d of term %d", last, term, asked.From, asked.Index, asked.LogTerm)
 		v.Cells = []Cell{{Member: m.id, Index: last}}
+	}
+}
+
+// campaignTransfer is the context of a campaign that the leader itself asked for.
+const campaignTransfer = "CampaignTransfer"
+
+// checkPromise looks whether a vote comes too early for a leader that relies on
+// this member's answer to its heartbeat.
+func (c *cluster) checkPromise(m *member, asked *raftpb.Message) {
+	if !c.setup.LeaseReads || !m.heard || string(asked.Context) == campaignTransfer {
+		return
+	}
+	if passed := m.ticks - m.heardAt; passed < uint64(c.setup.ElectionTick) {
+		c.brokenBy(LeaseExclusivity, m, asked, "it votes for %d %d ticks after it heard a leader's heartbeat; a lease of %d may rely on "+
+			"its answer", asked.From, passed, c.setup.ElectionTick-c.setup.drift())
 	}
 }
 

@@ -185,7 +185,7 @@ func (c *cluster) act(m *member, a *Action) bool {
 			c.tick(m)
 		}
 	case ActLate:
-		m.rn.TickN(int(a.N))
+		m.late(a.N)
 	case ActTimeout:
 		return c.timeout(m)
 	case ActWrite:
@@ -214,7 +214,7 @@ func (c *cluster) resume(m *member, missed int) bool {
 	if !m.frozen {
 		return false
 	}
-	m.rn.TickN(missed + m.missed)
+	m.late(uint64(missed + m.missed))
 	m.frozen, m.missed = false, 0
 	return true
 }
@@ -251,6 +251,7 @@ func (c *cluster) ask(m *member, a *Action) bool {
 // tick lets one tick pass; a member that ticks several times handles what comes of
 // each before the next.
 func (c *cluster) tick(m *member) {
+	m.ticks++
 	m.rn.Tick()
 	c.pump(m)
 	if m.up() {
@@ -271,6 +272,12 @@ func (c *cluster) tickAll(n uint64) bool {
 		}
 	}
 	return true
+}
+
+// late lets ticks pass at once.
+func (m *member) late(n uint64) {
+	m.ticks += n
+	m.rn.TickN(int(n))
 }
 
 // timeout lets ticks pass until something comes of them.

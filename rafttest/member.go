@@ -35,6 +35,10 @@ type member struct {
 	acks []acked
 	// promises are the votes that it has given, in all its lives.
 	promises []promise
+	// ticks counts those of all its lives; heard: it has heard a heartbeat of its leader,
+	// last after heardAt of them.
+	ticks, heardAt uint64
+	heard          bool
 	// impaired is what stays wrong with it, while the others have healed.
 	impaired impairment
 	// frozen: it stands still, and its clock with it; missed are the ticks of all

@@ -83,6 +83,14 @@ func trim[T comparable](at *T, standard T) {
 	}
 }
 
+// drift is by how many ticks a lease is cut short.
+func (s *Setup) drift() int {
+	if s.LeaseDriftTicks > 0 {
+		return s.LeaseDriftTicks
+	}
+	return max(1, s.ElectionTick/5)
+}
+
 // Options of a restart: what differs from the Setup.
 const (
 	// restartOtherPreVote turns pre-votes off where they are on, and on where off.
