@@ -21,6 +21,7 @@ const usage = `raftexample is a replicated key-value store over HTTP.
 
   raftexample                      three members in this process
   raftexample --id N --cluster L   one member; the same line restarts it
+  raftexample certs -h             certificates for trials of TLS
 
 Flags:
   --data DIR             data of all members, in DIR/{id}  (./raftexample-data)
@@ -31,6 +32,10 @@ Flags:
   --listen-peer ADDR     address for peers          (host and port of own URL)
   --peer-cert FILE, --peer-key FILE, --peer-ca FILE
                          TLS between peers, with https:// URLs
+  --client-cert FILE, --client-key FILE
+                         TLS for clients; with --client-ca FILE, both ways
+  --token-file FILE      holds a token that clients must send
+  --insecure             serve other machines without TLS
   --cluster-name NAME    members of others are refused          (raftexample)
   --snapshot-entries N   the log is compacted after so many          (100000)
   --snapshot-bytes N     or after so much                          (67108864)
@@ -39,16 +44,13 @@ Flags:
   --log-level LEVEL      debug, info, warn or error                    (info)
 
 Examples:
-  raftexample --id 1 --cluster 1=http://a:12379,2=http://b:12379,3=http://c:12379
+  raftexample --id 1 --cluster 1=http://a:12379,2=http://b:12379 --insecure
   curl -X PUT -d hello http://127.0.0.1:12380/kv/greeting
   curl http://127.0.0.1:12380/kv/greeting
-  curl http://127.0.0.1:12380/kv/greeting?consistency=stale
   curl http://127.0.0.1:12380/status                       also /members, /healthz
   curl -X POST http://127.0.0.1:12380/members/2/leader     also DELETE /members/2
-
-Add a member: tell the cluster, then start it.
   curl -d http://d:12379 http://127.0.0.1:12380/members/4  also ?learner=true
-  raftexample --id 4 --join --cluster 1=http://a:12379,4=http://d:12379
+  raftexample --id 4 --join --insecure --cluster 1=http://a:12379,4=http://d:12379
 `
 
 // options are the command line.
@@ -77,6 +79,11 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&m.TLS.Cert, "peer-cert", "", "")
 	set.StringVar(&m.TLS.Key, "peer-key", "", "")
 	set.StringVar(&m.TLS.CA, "peer-ca", "", "")
+	set.StringVar(&m.ClientTLS.Cert, "client-cert", "", "")
+	set.StringVar(&m.ClientTLS.Key, "client-key", "", "")
+	set.StringVar(&m.ClientTLS.CA, "client-ca", "", "")
+	set.StringVar(&m.TokenFile, "token-file", "", "")
+	set.BoolVar(&m.Insecure, "insecure", false, "")
 	set.StringVar(&m.ClusterName, "cluster-name", "raftexample", "")
 	set.Uint64Var(&m.SnapshotEntries, "snapshot-entries", 0, "")
 	set.Uint64Var(&m.SnapshotBytes, "snapshot-bytes", 0, "")
@@ -111,7 +118,8 @@ func (o *options) check(rest []string, given map[string]bool) error {
 	if o.single {
 		return nil
 	}
-	for _, name := range []string{"join", "listen-client", "listen-peer", "peer-cert", "peer-key", "peer-ca"} {
+	for _, name := range []string{"join", "listen-client", "listen-peer", "peer-cert", "peer-key", "peer-ca",
+		"client-cert", "client-key", "client-ca", "token-file", "insecure"} {
 		if given[name] {
 			return fmt.Errorf("--%s is for one member: give --id and --cluster too", name)
 		}

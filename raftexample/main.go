@@ -45,6 +45,9 @@ func main() {
 // run runs the program until ctx ends or its members have stopped, and returns the
 // exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "certs" {
+		return makeCerts(args[1:], stdout, stderr)
+	}
 	opts, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0

@@ -447,7 +447,8 @@ func TestHelpFitsAScreen(t *testing.T) {
 			require.LessOrEqual(t, len(line), 82, line)
 		}
 		for _, name := range []string{"--data", "--id", "--cluster", "--join", "--listen-client", "--listen-peer",
-			"--peer-cert", "--peer-key", "--peer-ca", "--cluster-name", "--snapshot-entries", "--snapshot-bytes",
+			"--peer-cert", "--peer-key", "--peer-ca", "--client-cert",
+			"--client-key", "--client-ca", "--token-file", "--insecure", "certs", "--cluster-name", "--snapshot-entries", "--snapshot-bytes",
 			"--request-timeout", "--tick", "--log-level", "curl"} {
 			require.Contains(t, out.String(), name)
 		}

@@ -60,6 +60,8 @@ func statusOf(err error) int {
 // Codes tell programs why a request was refused.
 const (
 	CodeInvalid        = "invalid"            // 400
+	CodeUnauthorized   = "unauthorized"       // 401
+	CodeForbidden      = "forbidden"          // 403
 	CodeNotFound       = "not_found"          // 404
 	CodeMethod         = "method_not_allowed" // 405
 	CodeSlowBody       = "body_timeout"       // 408
@@ -75,6 +77,10 @@ func codeOf(status int, err error) string {
 	switch status {
 	case http.StatusBadRequest:
 		return CodeInvalid
+	case http.StatusUnauthorized:
+		return CodeUnauthorized
+	case http.StatusForbidden:
+		return CodeForbidden
 	case http.StatusNotFound:
 		return CodeNotFound
 	case http.StatusMethodNotAllowed:

@@ -32,6 +32,8 @@ type Options struct {
 	// MaxBodyBytes limits the bytes of all bodies in memory together; a request
 	// beyond it gets 503. It is at least MaxValueBytes. Default 64 MiB.
 	MaxBodyBytes int64
+	// Token is what clients must send. Default: none.
+	Token *Token
 	// Logger gets failures of this member at Error, the rest at Debug. Default: none.
 	Logger *slog.Logger
 }
@@ -44,6 +46,8 @@ type Handler struct {
 	bodies  *semaphore.Weighted
 	mux     *http.ServeMux
 	kvByKey methods
+	// guarded serves requests of whoever may ask.
+	guarded http.Handler
 }
 
 // New returns a handler that serves store.
@@ -68,6 +72,7 @@ func New(store Store, opts Options) *Handler {
 		bodies: semaphore.NewWeighted(opts.MaxBodyBytes),
 	}
 	h.routes()
+	h.guarded = h.guard(http.HandlerFunc(h.route))
 	return h
 }
 
@@ -90,7 +95,9 @@ func (h *Handler) routes() {
 }
 
 // ServeHTTP implements http.Handler.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.guarded.ServeHTTP(w, r) }
+
+func (h *Handler) route(w http.ResponseWriter, r *http.Request) {
 	// The mux would redirect keys such as "a//b" and ".." to a cleaned path.
 	if path := r.URL.EscapedPath(); path == "/kv" || strings.HasPrefix(path, kvPrefix) {
 		h.serve(h.kvByKey).ServeHTTP(w, r)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-289bd6ac/raft/raftexample/certs"
 	"github.com/seed-289bd6ac/raft/raftexample/member"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
@@ -34,10 +35,20 @@ type cluster struct {
 	addrs   map[uint64]string // of peers
 	members map[uint64]*member.Member
 	client  *http.Client
+	// authority signs the members' certificates; nil: plain HTTP between them.
+	authority *certs.Authority
 }
 
 // newCluster starts members 1 to n of a new cluster.
 func newCluster(t *testing.T, n uint64, base member.Config) *cluster {
+	t.Helper()
+	c := prepare(t, base)
+	c.startAll(n)
+	return c
+}
+
+// prepare returns a cluster without members.
+func prepare(t *testing.T, base member.Config) *cluster {
 	t.Helper()
 	c := &cluster{
 		t:       t,
@@ -51,10 +62,13 @@ func newCluster(t *testing.T, n uint64, base member.Config) *cluster {
 	c.base.TickInterval = 25 * time.Millisecond
 	c.base.Logger = logOnFailure(t)
 	c.base.RemovalGrace = 200 * time.Millisecond
-	if base.TLS != (member.TLSFiles{}) {
-		c.scheme = "https"
-	}
 	t.Cleanup(c.closeAll)
+	return c
+}
+
+// startAll starts members 1 to n.
+func (c *cluster) startAll(n uint64) {
+	c.t.Helper()
 	listeners := map[uint64]net.Listener{}
 	for id := uint64(1); id <= n; id++ {
 		listeners[id] = c.reserve(id)
@@ -68,7 +82,7 @@ func newCluster(t *testing.T, n uint64, base member.Config) *cluster {
 			cfg.PeerListener = listener
 			m, err := member.Start(cfg)
 			if err != nil {
-				t.Errorf("member %d: %v", id, err)
+				c.t.Errorf("member %d: %v", id, err)
 				return
 			}
 			mu.Lock()
@@ -77,8 +91,7 @@ func newCluster(t *testing.T, n uint64, base member.Config) *cluster {
 		})
 	}
 	wg.Wait()
-	require.Len(t, c.members, int(n))
-	return c
+	require.Len(c.t, c.members, int(n))
 }
 
 // logOnFailure returns a logger whose lines are shown when the test fails.
@@ -134,6 +147,13 @@ func (c *cluster) url(id uint64) string { return c.scheme + "://" + c.addrs[id] 
 func (c *cluster) config(id uint64) member.Config {
 	cfg := c.base
 	cfg.ID, cfg.Dir, cfg.ClientAddr = id, filepath.Join(c.dir, strconv.FormatUint(id, 10)), "127.0.0.1:0"
+	if c.authority != nil {
+		files, err := c.authority.Member("raftexample", id, nil, time.Hour)
+		if err != nil {
+			c.t.Errorf("certificate of member %d: %v", id, err)
+		}
+		cfg.TLS = files
+	}
 	cfg.Cluster = nil
 	for other := range c.addrs {
 		cfg.Cluster = append(cfg.Cluster, raftnode.Member{ID: other, URL: c.url(other)})
@@ -163,6 +183,13 @@ func (c *cluster) shutdown(id uint64) {
 	require.NoError(c.t, m.Shutdown())
 }
 
+func (c *cluster) clientScheme() string {
+	if c.base.ClientTLS.Enabled() {
+		return "https://"
+	}
+	return "http://"
+}
+
 // answer is what a member said to a request.
 type answer struct {
 	status int
@@ -174,7 +201,7 @@ type answer struct {
 func (c *cluster) ask(id uint64, method, path, body string) (answer, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, "http://"+c.members[id].ClientAddr()+path, strings.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, method, c.clientScheme()+c.members[id].ClientAddr()+path, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
 	}

@@ -1,18 +1,16 @@
 package member
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"time"
 
+	"github.com/seed-289bd6ac/raft/raftexample/certs"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
@@ -49,8 +47,16 @@ type Config struct {
 	// end, also when Start fails.
 	ClientListener, PeerListener net.Listener
 
-	// TLS authenticates peers; empty: plain HTTP. All members have it or none.
-	TLS TLSFiles
+	// TLS proves members to each other; all three files are needed. Empty: plain HTTP.
+	// All members have it or none.
+	TLS certs.Files
+	// ClientTLS proves this member to its clients, and where CA is given, them to it.
+	// Empty: plain HTTP.
+	ClientTLS certs.Files
+	// TokenFile names a file with a token that every client must send. Empty: none.
+	TokenFile string
+	// Insecure allows to serve other machines without TLS.
+	Insecure bool
 
 	// TickInterval, SnapshotEntries, SnapshotBytes and RemovalGrace are those of
 	// raftnode.Config, with its defaults.
@@ -67,45 +73,6 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// TLSFiles names PEM files. Either all are given or none.
-type TLSFiles struct {
-	// Cert and Key prove this member to the others, as server and as client.
-	Cert, Key string
-	// CA holds the authorities that sign the members' certificates.
-	CA string
-}
-
-func (f TLSFiles) enabled() bool { return f != TLSFiles{} }
-
-// load returns the configuration for both sides of a connection between peers.
-func (f TLSFiles) load() (*tls.Config, error) {
-	if !f.enabled() {
-		return nil, nil
-	}
-	if f.Cert == "" || f.Key == "" || f.CA == "" {
-		return nil, usagef("TLS between peers needs all of certificate, key and CA")
-	}
-	cert, err := tls.LoadX509KeyPair(f.Cert, f.Key)
-	if err != nil {
-		return nil, usagef("TLS certificate of this member: %w", err)
-	}
-	pem, err := os.ReadFile(f.CA)
-	if err != nil {
-		return nil, usagef("TLS CA: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, usagef("TLS CA: %s holds no certificate in PEM form", f.CA)
-	}
-	return &tls.Config{
-		MinVersion:   tls.VersionTLS12,
-		Certificates: []tls.Certificate{cert},
-		RootCAs:      pool,
-		ClientCAs:    pool,
-		ClientAuth:   tls.RequireAndVerifyClientCert,
-	}, nil
-}
-
 // withDefaults returns a copy of c in which every option is set and checked.
 func (c Config) withDefaults() (Config, error) {
 	switch {
@@ -115,6 +82,9 @@ func (c Config) withDefaults() (Config, error) {
 		return c, usagef("no data directory is given")
 	case c.ClientAddr == "" && c.ClientListener == nil:
 		return c, usagef("no address for clients is given")
+	}
+	if err := c.checkTLS(); err != nil {
+		return c, err
 	}
 	if err := c.checkCluster(); err != nil {
 		return c, err
@@ -147,12 +117,22 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+func (c *Config) checkTLS() error {
+	switch {
+	case c.TLS.Enabled() && (c.TLS.Cert == "" || c.TLS.Key == "" || c.TLS.CA == ""):
+		return usagef("TLS between peers needs all of certificate, key and CA")
+	case c.ClientTLS.Enabled() && (c.ClientTLS.Cert == "" || c.ClientTLS.Key == ""):
+		return usagef("TLS for clients needs a certificate and its key")
+	}
+	return nil
+}
+
 func (c *Config) checkCluster() error {
 	if len(c.Cluster) == 0 {
 		return usagef("the members of the cluster are not given")
 	}
 	scheme := "http"
-	if c.TLS.enabled() {
+	if c.TLS.Enabled() {
 		scheme = "https"
 	}
 	for i, m := range c.Cluster {
@@ -164,7 +144,7 @@ func (c *Config) checkCluster() error {
 		}
 		if u, err := url.Parse(m.URL); err != nil || u.Scheme != scheme {
 			return usagef("member %d: %s must begin with %s://, since TLS between peers is %s",
-				m.ID, m.URL, scheme, map[bool]string{true: "on", false: "off"}[c.TLS.enabled()])
+				m.ID, m.URL, scheme, map[bool]string{true: "on", false: "off"}[c.TLS.Enabled()])
 		}
 		for _, other := range c.Cluster[:i] {
 			if other.ID == m.ID || other.URL == m.URL {
@@ -195,8 +175,8 @@ func (c *Config) others() []raftnode.Member {
 	return slices.DeleteFunc(slices.Clone(c.Cluster), func(m raftnode.Member) bool { return m.ID == c.ID })
 }
 
-// clusterID returns the number that stands for the name, never 0.
-func clusterID(name string) uint64 {
+// ClusterID returns the number that stands for the name of a cluster, never 0.
+func ClusterID(name string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	return max(h.Sum64(), 1)

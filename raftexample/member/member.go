@@ -2,7 +2,6 @@ package member
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -26,6 +25,7 @@ type Member struct {
 	log       *slog.Logger
 	clusterID uint64
 	identity  identity
+	security  *security
 
 	storage   *storage.Store
 	node      *raftnode.Node
@@ -73,21 +73,20 @@ func Start(cfg Config) (_ *Member, err error) {
 		return nil, err
 	}
 	m.log = m.cfg.Logger.With("member", m.cfg.ID)
-	m.clusterID = clusterID(m.cfg.ClusterName)
-	tlsConfig, err := m.cfg.TLS.load()
-	if err != nil {
+	m.clusterID = ClusterID(m.cfg.ClusterName)
+	if m.security, err = openSecurity(&m.cfg); err != nil {
 		return nil, err
 	}
-	m.peers = newPeerClient(tlsConfig, m.clusterID)
+	m.peers = newPeerClient(m.security.toPeers(), m.clusterID)
+	if err := m.listen(); err != nil {
+		return nil, err
+	}
 	if m.identity, err = claim(m.cfg.Dir, m.cfg.ID, m.cfg.ClusterName, m.cfg.Join); err != nil {
-		return nil, err
-	}
-	if err := m.listen(tlsConfig); err != nil {
 		return nil, err
 	}
 	// Peers that start too are not kept waiting for an answer.
 	m.servePeers()
-	if err := m.open(tlsConfig); err != nil {
+	if err := m.open(); err != nil {
 		return nil, err
 	}
 	m.serve()
@@ -98,39 +97,29 @@ func Start(cfg Config) (_ *Member, err error) {
 	return m, nil
 }
 
-func newPeerClient(tlsConfig *tls.Config, clusterID uint64) *peerClient {
-	return &peerClient{
-		clusterID: clusterID,
-		client: &http.Client{Transport: &http.Transport{
-			TLSClientConfig:     tlsConfig,
-			DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
-			TLSHandshakeTimeout: 5 * time.Second,
-			MaxIdleConns:        16,
-			IdleConnTimeout:     30 * time.Second,
-		}},
-	}
-}
-
 // listen opens the addresses for peers and clients.
-func (m *Member) listen(tlsConfig *tls.Config) (err error) {
+func (m *Member) listen() (err error) {
 	if m.peerListener == nil {
 		if m.peerListener, err = net.Listen("tcp", m.cfg.PeerAddr); err != nil {
 			return fmt.Errorf("address for peers: %w", err)
 		}
-	}
-	if tlsConfig != nil {
-		m.peerListener = tls.NewListener(m.peerListener, tlsConfig)
 	}
 	if m.clientListener == nil {
 		if m.clientListener, err = net.Listen("tcp", m.cfg.ClientAddr); err != nil {
 			return fmt.Errorf("address for clients: %w", err)
 		}
 	}
+	if !m.cfg.Insecure {
+		if err := m.security.checkReach(m.peerListener.Addr(), m.clientListener.Addr()); err != nil {
+			return err
+		}
+	}
+	m.peerListener, m.clientListener = m.security.overTLS(m.peerListener, m.clientListener)
 	return nil
 }
 
 // open opens the data and starts consensus on them.
-func (m *Member) open(tlsConfig *tls.Config) (err error) {
+func (m *Member) open() (err error) {
 	m.storage, err = storage.Open(storage.Options{
 		Dir:       filepath.Join(m.cfg.Dir, databaseDir),
 		ClusterID: m.clusterID,
@@ -168,10 +157,10 @@ func (m *Member) open(tlsConfig *tls.Config) (err error) {
 		Raft:         m.node,
 		Snapshots:    m.node,
 		AdvertiseURL: m.cfg.self().URL,
-		// A member that lags may be asked for its vote by one that it has not heard of.
-		AdmitPeer: func(uint64, string) bool { return true },
-		TLS:       tlsConfig,
-		Logger:    quieter(m.log),
+		AdmitPeer:    func(id uint64, _ string) bool { return m.security.strangers.admit(id, m.node.Members()) },
+		TLS:          m.security.toPeers(),
+		VerifyPeer:   m.security.verifyPeer(),
+		Logger:       quieter(m.log),
 	})
 	if err != nil {
 		return err
@@ -241,7 +230,7 @@ func (m *Member) serve() {
 	m.forPeers.Store(mux)
 
 	clients := httpapi.New(&store{Node: m.node, id: m.cfg.ID, peers: m.peers},
-		httpapi.Options{Timeout: m.cfg.RequestTimeout, Logger: m.log})
+		httpapi.Options{Timeout: m.cfg.RequestTimeout, Logger: m.log, Token: m.security.token})
 	m.clientServer = httpapi.NewServer(clients)
 	m.clientServer.BaseContext = func(net.Listener) context.Context { return m.serving }
 	m.serveOn(m.clientServer, m.clientListener)

@@ -3,6 +3,7 @@ package member
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -35,7 +36,13 @@ func (m *Member) peerHandler() http.Handler {
 	local := httpapi.New(m.node, httpapi.Options{Timeout: m.cfg.RequestTimeout, Logger: m.log})
 	mux := http.NewServeMux()
 	mux.Handle("GET "+membershipPath, http.HandlerFunc(m.serveMembership))
-	mux.Handle(peerPrefix+"/members/", http.StripPrefix(peerPrefix, local))
+	mux.Handle(peerPrefix+"/members/", http.StripPrefix(peerPrefix, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := m.security.mayChange(r, m.node.Members()); err != nil {
+			httpapi.Forbid(w, err)
+			return
+		}
+		local.ServeHTTP(w, r)
+	})))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get(clusterHeader); got != strconv.FormatUint(m.clusterID, 16) {
 			http.Error(w, fmt.Sprintf("cluster id %q is not that of this cluster", got), http.StatusPreconditionFailed)
@@ -68,6 +75,19 @@ func (m *Member) serveMembership(w http.ResponseWriter, r *http.Request) {
 type peerClient struct {
 	client    *http.Client
 	clusterID uint64
+}
+
+func newPeerClient(tlsConfig *tls.Config, clusterID uint64) *peerClient {
+	return &peerClient{
+		clusterID: clusterID,
+		client: &http.Client{Transport: &http.Transport{
+			TLSClientConfig:     tlsConfig,
+			DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+			TLSHandshakeTimeout: 5 * time.Second,
+			MaxIdleConns:        16,
+			IdleConnTimeout:     30 * time.Second,
+		}},
+	}
 }
 
 // do sends a request to the peer and returns status and body of its answer.
@@ -174,7 +194,7 @@ func kindOf(code string) error {
 		return raftnode.ErrConflict
 	case httpapi.CodeInvalid:
 		return raftnode.ErrInvalid
-	case httpapi.CodeUnavailable:
+	case httpapi.CodeUnavailable, httpapi.CodeForbidden:
 		return raftnode.ErrNotServed
 	}
 	return raftnode.ErrUnknownOutcome

@@ -1,117 +1,265 @@
 package member_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
+	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-289bd6ac/raft/raftexample/certs"
 	"github.com/seed-289bd6ac/raft/raftexample/member"
+	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
-// authority signs certificates for tests.
-type authority struct {
-	t    *testing.T
-	dir  string
-	cert *x509.Certificate
-	key  *ecdsa.PrivateKey
-}
-
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t *testing.T) *certs.Authority {
 	t.Helper()
-	a := &authority{t: t, dir: t.TempDir()}
-	a.cert, a.key = a.sign("ca", &x509.Certificate{IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign})
+	a, err := certs.OpenAuthority(t.TempDir())
+	require.NoError(t, err)
 	return a
 }
 
-// sign makes a certificate and its key, and writes both to files.
-func (a *authority) sign(name string, template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey) {
-	a.t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(a.t, err)
-	template.SerialNumber = big.NewInt(time.Now().UnixNano())
-	template.Subject = pkix.Name{CommonName: name}
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
-	parent, signer := template, key
-	if a.cert != nil {
-		parent, signer = a.cert, a.key
+func memberFiles(t *testing.T, a *certs.Authority, id uint64) certs.Files {
+	t.Helper()
+	files, err := a.Member("raftexample", id, nil, time.Hour)
+	require.NoError(t, err)
+	return files
+}
+
+// secured returns a cluster, not started yet, whose members prove themselves.
+func secured(t *testing.T, base member.Config) *cluster {
+	t.Helper()
+	c := prepare(t, base)
+	c.scheme, c.authority = "https", newAuthority(t)
+	return c
+}
+
+// dialTLS returns what comes of a handshake with the address.
+func dialTLS(t *testing.T, addr string, files certs.Files) error {
+	t.Helper()
+	cfg := &tls.Config{InsecureSkipVerify: true}
+	if files.Enabled() {
+		cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
+		require.NoError(t, err)
+		cfg.Certificates = []tls.Certificate{cert}
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, parent, &key.PublicKey, signer)
-	require.NoError(a.t, err)
-	cert, err := x509.ParseCertificate(der)
-	require.NoError(a.t, err)
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	require.NoError(a.t, err)
-	a.write(name+".pem", "CERTIFICATE", der)
-	a.write(name+".key", "EC PRIVATE KEY", keyDER)
-	return cert, key
-}
-
-func (a *authority) write(name, kind string, der []byte) {
-	a.t.Helper()
-	data := pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
-	require.NoError(a.t, os.WriteFile(a.file(name), data, 0o600))
-}
-
-func (a *authority) file(name string) string { return filepath.Join(a.dir, name) }
-
-// member returns the files of a certificate for a member on this machine.
-func (a *authority) member() member.TLSFiles {
-	a.t.Helper()
-	a.sign("member", &x509.Certificate{
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		KeyUsage:    x509.KeyUsageDigitalSignature,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	})
-	return member.TLSFiles{Cert: a.file("member.pem"), Key: a.file("member.key"), CA: a.file("ca.pem")}
+	conn, err := tls.Dial("tcp", addr, cfg)
+	if err != nil {
+		return err
+	}
+	defer conn.Close() //nolint:errcheck // nothing was written
+	require.NoError(t, conn.SetDeadline(time.Now().Add(time.Second)))
+	// With TLS 1.3 the client hears of a refusal when it reads.
+	_, err = conn.Read(make([]byte, 1))
+	return err
 }
 
 func TestPeersProveThemselvesByCertificates(t *testing.T) {
-	files := newAuthority(t).member()
-	c := newCluster(t, 3, member.Config{TLS: files})
+	c := secured(t, member.Config{})
+	c.startAll(3)
 	c.leader()
 	c.put(1, "a", "1")
 	require.Equal(t, "1", c.get(2, "a"))
 	c.must(204, c.follower(), "POST", "/members/2/leader", "")
 
-	stranger := newAuthority(t).member()
-	cert, err := tls.LoadX509KeyPair(stranger.Cert, stranger.Key)
+	client, err := c.authority.Client("alice", time.Hour)
 	require.NoError(t, err)
-	for name, cfg := range map[string]*tls.Config{
-		"no certificate":      {InsecureSkipVerify: true},
-		"another authority's": {InsecureSkipVerify: true, Certificates: []tls.Certificate{cert}},
+	elsewhere, err := c.authority.Member("another", 2, nil, time.Hour)
+	require.NoError(t, err)
+	for name, files := range map[string]certs.Files{
+		"no certificate":                {},
+		"another authority's":           memberFiles(t, newAuthority(t), 2),
+		"a client's":                    client,
+		"a member's of another cluster": elsewhere,
 	} {
-		conn, err := tls.Dial("tcp", c.addrs[1], cfg)
-		if err == nil {
-			// With TLS 1.3 the client hears of the refusal when it reads.
-			_, err = conn.Read(make([]byte, 1))
-			require.NoError(t, conn.Close())
-		}
-		require.ErrorContains(t, err, "certificate", name)
+		require.ErrorContains(t, dialTLS(t, c.addrs[1], files), "certificate", name)
 	}
 }
 
-func TestCertificatesThatCannotBeUsedAreExplained(t *testing.T) {
-	good := newAuthority(t).member()
-	for name, files := range map[string]member.TLSFiles{
-		"no such certificate": {Cert: good.Cert + "x", Key: good.Key, CA: good.CA},
-		"no such CA":          {Cert: good.Cert, Key: good.Key, CA: good.CA + "x"},
-		"a CA that is none":   {Cert: good.Cert, Key: good.Key, CA: good.Key},
-		"another key":         {Cert: good.Cert, Key: newAuthority(t).member().Key, CA: good.CA},
+// peerStatus asks at the address for peers with the certificate of a member.
+func (c *cluster) peerStatus(id uint64, as certs.Files, method, path string, header http.Header) int {
+	c.t.Helper()
+	cert, err := tls.LoadX509KeyPair(as.Cert, as.Key)
+	require.NoError(c.t, err)
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+		InsecureSkipVerify: true, Certificates: []tls.Certificate{cert},
+	}}}
+	r, err := http.NewRequestWithContext(c.t.Context(), method, "https://"+c.addrs[id]+path, nil)
+	require.NoError(c.t, err)
+	r.Header = header
+	resp, err := client.Do(r)
+	require.NoError(c.t, err)
+	require.NoError(c.t, resp.Body.Close())
+	return resp.StatusCode
+}
+
+func TestACertificateIsGoodForItsOwnMemberOnly(t *testing.T) {
+	c := secured(t, member.Config{})
+	c.startAll(1)
+	c.leader()
+	hello := func(from int) http.Header {
+		h := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"raft-stream"}}
+		for name, value := range map[string]string{
+			"Raft-Version": "1", "Raft-Cluster": strconv.FormatUint(member.ClusterID("raftexample"), 10),
+			"Raft-From": strconv.Itoa(from), "Raft-To": "1", "Raft-Stream": "control", "Raft-Url": "https://127.0.0.1:1",
+		} {
+			h.Set(name, value)
+		}
+		return h
+	}
+	two := memberFiles(t, c.authority, 2)
+	require.Equal(t, 401, c.peerStatus(1, two, "GET", "/raft/v1/stream", hello(3)))
+	require.Equal(t, 101, c.peerStatus(1, two, "GET", "/raft/v1/stream", hello(2)))
+
+	// Nor does it let somebody who is not in the cluster change it.
+	id := http.Header{"Raft-Cluster-Id": {strconv.FormatUint(member.ClusterID("raftexample"), 16)}}
+	require.Equal(t, 403, c.peerStatus(1, two, "DELETE", "/raftexample/v1/members/1", id))
+	require.Equal(t, 200, c.peerStatus(1, two, "GET", "/raftexample/v1/membership", id))
+}
+
+func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
+	c := secured(t, member.Config{})
+	c.startAll(2)
+	c.put(c.leader(), "a", "1")
+	away := c.follower()
+	c.shutdown(away)
+
+	// From now on another authority signs: who comes back has its certificates, and so
+	// have those that stayed, without a restart.
+	stayed := c.leaderless()
+	fresh := newAuthority(t)
+	for id := range c.addrs {
+		replaceFiles(t, memberFiles(t, c.authority, id), memberFiles(t, fresh, id))
+	}
+	c.authority = nil
+	cfg := c.config(away)
+	cfg.TLS = memberFiles(t, fresh, away)
+	c.start(cfg)
+	c.put(stayed, "a", "2")
+}
+
+// leaderless returns the only member that runs.
+func (c *cluster) leaderless() uint64 {
+	for id := range c.members {
+		return id
+	}
+	return 0
+}
+
+func replaceFiles(t *testing.T, old, fresh certs.Files) {
+	t.Helper()
+	for from, to := range map[string]string{fresh.Cert: old.Cert, fresh.Key: old.Key, fresh.CA: old.CA} {
+		data, err := os.ReadFile(from)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(to, data, 0o600))
+	}
+}
+
+func TestClientsProveThemselves(t *testing.T) {
+	a := newAuthority(t)
+	files := memberFiles(t, a, 1)
+	token := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(token, []byte("0123456789abcdef\n"), 0o600))
+	c := newCluster(t, 1, member.Config{ClientTLS: files, TokenFile: token})
+	alice, err := a.Client("alice", time.Hour)
+	require.NoError(t, err)
+	cert, err := tls.LoadX509KeyPair(alice.Cert, alice.Key)
+	require.NoError(t, err)
+	pem, err := os.ReadFile(alice.CA)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(pem))
+	trust := &tls.Config{RootCAs: pool}
+
+	c.client.Transport = &http.Transport{TLSClientConfig: trust}
+	_, err = c.ask(1, "GET", "/status", "")
+	require.ErrorContains(t, err, "certificate required")
+
+	trust = trust.Clone()
+	trust.Certificates = []tls.Certificate{cert}
+	c.client.Transport = &http.Transport{TLSClientConfig: trust}
+	c.must(401, 1, "GET", "/status", "")
+	c.must(200, 1, "GET", "/healthz", "")
+
+	c.client.Transport = withToken{c.client.Transport, "0123456789abcdef"}
+	c.put(1, "a", "1")
+}
+
+// withToken adds a bearer token to requests.
+type withToken struct {
+	http.RoundTripper
+	token string
+}
+
+func (w withToken) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.Header.Set("Authorization", "Bearer "+w.token)
+	return w.RoundTripper.RoundTrip(r)
+}
+
+func TestFilesThatCannotBeUsedAreExplained(t *testing.T) {
+	a := newAuthority(t)
+	good := memberFiles(t, a, 1)
+	short := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(short, []byte("secret"), 0o600))
+	for name, edit := range map[string]func(*member.Config){
+		"no such certificate":        func(c *member.Config) { c.TLS.Cert += "x" },
+		"no such CA":                 func(c *member.Config) { c.TLS.CA += "x" },
+		"a CA that is none":          func(c *member.Config) { c.TLS.CA = c.TLS.Key },
+		"another key":                func(c *member.Config) { c.TLS.Key = memberFiles(t, newAuthority(t), 1).Key },
+		"another member's":           func(c *member.Config) { c.TLS = memberFiles(t, a, 2) },
+		"no key for clients":         func(c *member.Config) { c.ClientTLS.Cert = good.Cert },
+		"no certificate for clients": func(c *member.Config) { c.ClientTLS = certs.Files{Cert: good.Cert + "x", Key: good.Key} },
+		"no such token":              func(c *member.Config) { c.TokenFile = short + "x" },
+		"a short token":              func(c *member.Config) { c.TokenFile = short },
 	} {
-		c := &cluster{t: t, dir: t.TempDir(), scheme: "https", base: member.Config{TLS: files}, addrs: map[uint64]string{1: "127.0.0.1:1"}}
-		_, err := member.Start(c.config(1))
+		cfg := member.Config{
+			ID: 1, Dir: t.TempDir(), ClientAddr: "127.0.0.1:0", PeerAddr: "127.0.0.1:0", TLS: good,
+			Cluster: []raftnode.Member{{ID: 1, URL: "https://127.0.0.1:1"}},
+		}
+		edit(&cfg)
+		_, err := member.Start(cfg)
 		require.ErrorIs(t, err, member.ErrUsage, name)
+	}
+}
+
+func TestOtherMachinesAreServedOverTLSOrOnRequest(t *testing.T) {
+	files := memberFiles(t, newAuthority(t), 1)
+	everywhere := func(c *member.Config) { c.ClientAddr, c.PeerAddr = "0.0.0.0:0", "0.0.0.0:0" }
+	for _, tt := range []struct {
+		name string
+		edit func(*member.Config)
+		says string
+	}{
+		{"all machines, no TLS", everywhere, "--peer-cert"},
+		{"all machines, TLS between peers only", func(c *member.Config) { everywhere(c); c.TLS = files }, "--client-cert"},
+		{"all machines, TLS for clients only", func(c *member.Config) { everywhere(c); c.ClientTLS = files }, "--peer-cert"},
+		{"clients on all machines", func(c *member.Config) { c.ClientAddr = ":0" }, "--insecure"},
+		{"TLS", func(c *member.Config) { everywhere(c); c.TLS, c.ClientTLS = files, files }, ""},
+		{"on request", func(c *member.Config) { everywhere(c); c.Insecure = true }, ""},
+		{"this machine only", func(*member.Config) {}, ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cfg := member.Config{
+				ID: 1, Dir: filepath.Join(t.TempDir(), "1"), ClientAddr: "localhost:0", PeerAddr: "127.0.0.1:0",
+			}
+			tt.edit(&cfg)
+			scheme := map[bool]string{true: "https", false: "http"}[cfg.TLS.Enabled()]
+			cfg.Cluster = []raftnode.Member{{ID: 1, URL: scheme + "://127.0.0.1:1"}}
+			m, err := member.Start(cfg)
+			if tt.says == "" {
+				require.NoError(t, err)
+				require.NoError(t, m.Close())
+				return
+			}
+			require.ErrorIs(t, err, member.ErrUsage)
+			require.ErrorContains(t, err, tt.says)
+			require.NoDirExists(t, cfg.Dir)
+		})
 	}
 }

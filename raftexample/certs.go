@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/seed-289bd6ac/raft/raftexample/certs"
+	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
+)
+
+const certsUsage = `raftexample certs makes certificates for trials: an authority where DIR has none,
+and new certificates for the members and clients that are named. Members and
+clients that run take up new files by themselves.
+
+Flags:
+  --dir DIR             where the files are                            (./certs)
+  --cluster LIST        members, as they are started: 1=https://host:12379,2=...
+  --cluster-name NAME   of the cluster that they are members of    (raftexample)
+  --client LIST         names of clients: alice,bob
+  --days N              how long the certificates are good for              (30)
+
+Example, for one machine:
+  C=1=https://127.0.0.1:12379,2=https://127.0.0.1:22379,3=https://127.0.0.1:32379
+  raftexample certs --cluster $C --client alice
+  raftexample --id 1 --cluster $C --peer-ca certs/ca.pem \
+    --peer-cert certs/member-1.pem --peer-key certs/member-1.key \
+    --client-cert certs/member-1.pem --client-key certs/member-1.key \
+    --client-ca certs/ca.pem
+  curl --cacert certs/ca.pem --cert certs/client-alice.pem \
+    --key certs/client-alice.key https://127.0.0.1:12380/status
+`
+
+// certsOptions are the command line of raftexample certs.
+type certsOptions struct {
+	dir, clusterName, clients string
+	cluster                   clusterFlag
+	days                      int
+}
+
+func parseCerts(args []string, stderr io.Writer) (certsOptions, error) {
+	var o certsOptions
+	set := flag.NewFlagSet("raftexample certs", flag.ContinueOnError)
+	set.SetOutput(stderr)
+	set.Usage = func() { _, _ = io.WriteString(stderr, certsUsage) }
+	set.StringVar(&o.dir, "dir", "certs", "")
+	set.Var(&o.cluster, "cluster", "")
+	set.StringVar(&o.clusterName, "cluster-name", "raftexample", "")
+	set.StringVar(&o.clients, "client", "", "")
+	set.IntVar(&o.days, "days", 30, "")
+	if err := set.Parse(args); err != nil {
+		return o, err
+	}
+	switch {
+	case set.NArg() > 0:
+		return o, fmt.Errorf("unexpected argument %q: see raftexample certs -h", set.Arg(0))
+	case len(o.cluster.members) == 0 && o.clients == "":
+		return o, errors.New("nobody to make a certificate for: give --cluster or --client")
+	case o.days <= 0:
+		return o, errors.New("--days must be positive")
+	}
+	return o, nil
+}
+
+// makeCerts is raftexample certs. It returns the exit status.
+func makeCerts(args []string, stdout, stderr io.Writer) int {
+	o, err := parseCerts(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
+		return 2
+	}
+	if err := o.issue(stdout); err != nil {
+		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+func (o *certsOptions) issue(stdout io.Writer) error {
+	life := time.Duration(o.days) * 24 * time.Hour
+	authority, err := certs.OpenAuthority(o.dir)
+	if err != nil {
+		return err
+	}
+	for _, m := range o.cluster.members {
+		if err := o.issueMember(authority, m, life, stdout); err != nil {
+			return fmt.Errorf("member %d: %w", m.ID, err)
+		}
+	}
+	if o.clients == "" {
+		return nil
+	}
+	for name := range strings.SplitSeq(o.clients, ",") {
+		files, err := authority.Client(name, life)
+		if err != nil {
+			return err
+		}
+		_, _ = fmt.Fprintln(stdout, files.Cert)
+	}
+	return nil
+}
+
+func (o *certsOptions) issueMember(a *certs.Authority, m raftnode.Member, life time.Duration, stdout io.Writer) error {
+	u, err := url.Parse(m.URL)
+	if err != nil {
+		return err
+	}
+	if m.ID == 0 || u.Hostname() == "" {
+		return fmt.Errorf("%q is not of the form 1=https://host:12379", fmt.Sprintf("%d=%s", m.ID, m.URL))
+	}
+	files, err := a.Member(o.clusterName, m.ID, []string{u.Hostname()}, life)
+	if err == nil {
+		_, _ = fmt.Fprintln(stdout, files.Cert)
+	}
+	return err
+}
