@@ -138,7 +138,7 @@ func digestOf(m *raftpb.Message) uint32 {
 
 // distance tells how much m differs from what s names: 0 for nothing, negative
 // where it is another kind of message or on another link.
-func (s Selector) distance(m *raftpb.Message) int {
+func (s *Selector) distance(m *raftpb.Message) int {
 	if m.Type != s.Type || m.From != s.From || m.To != s.To {
 		return -1
 	}
@@ -156,4 +156,35 @@ func (s Selector) distance(m *raftpb.Message) int {
 		d++
 	}
 	return d
+}
+
+// closest returns the message that s names or, where there is none, the one that is
+// most like it; nil where none is of its kind.
+func (s *Selector) closest(packets []*packet) *packet {
+	var best *packet
+	var least, leastGap int
+	for _, p := range packets {
+		d := s.distance(p.m)
+		if d < 0 || (best != nil && d > least) {
+			continue
+		}
+		gap := s.gap(p.m)
+		if best == nil || d < least || gap < leastGap || (gap == leastGap && p.number < best.number) {
+			best, least, leastGap = p, d, gap
+		}
+	}
+	return best
+}
+
+// gap tells how far the numbers of m are from those that s names: where other
+// actions are left out, terms and indexes shift.
+func (s *Selector) gap(m *raftpb.Message) int {
+	return gap(m.Term, s.Term) + gap(m.Index, s.Index) + gap(m.LogTerm, s.LogTerm) + gap(m.Commit, s.Commit)
+}
+
+func gap(a, b uint64) int {
+	if a > b {
+		a, b = b, a
+	}
+	return int(min(b-a, 1<<20))
 }

@@ -346,11 +346,13 @@ func (c *cluster) duplicate(a *Action) bool {
 
 // start begins a new member, which knows of nobody.
 func (c *cluster) start(a *Action) bool {
-	if a.Member != uint64(len(c.members))+1 {
+	if a.Member == 0 || a.Member > maxIDs || (c.member(a.Member) != nil && c.member(a.Member).started) {
 		return false
 	}
-	m := c.add(a.Member)
-	return c.boots(m, 0)
+	for uint64(len(c.members)) < a.Member {
+		c.add(uint64(len(c.members)) + 1)
+	}
+	return c.boots(c.member(a.Member), 0)
 }
 
 // restart begins a member again from what is on its disk.
@@ -499,14 +501,7 @@ func (c *cluster) find(a *Action) *packet {
 	if a.packet != nil {
 		return a.packet
 	}
-	var best *packet
-	least := int(^uint(0) >> 1)
-	for _, p := range c.flight {
-		if d := a.Message.distance(p.m); d >= 0 && (d < least || (d == least && p.number < best.number)) {
-			best, least = p, d
-		}
-	}
-	return best
+	return a.Message.closest(c.flight)
 }
 
 // noteError notes what a member made of an input. Errors are effects like others;

@@ -2,6 +2,8 @@ package rafttest
 
 import (
 	"slices"
+
+	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
 // Schedule is a list of actions and the cluster that they happen to: a run that can
@@ -149,6 +151,12 @@ type player struct {
 	s   *Schedule
 	c   *cluster
 	out Outcome
+	// lastPhase is the last phase of the end that is looked at, brokenIn the one in
+	// which a rule was broken.
+	lastPhase, brokenIn int
+	// links are the messages under way, by type, sender and receiver, with some that
+	// have arrived.
+	links map[linkKey][]*packet
 	// happened is told the place of each action that was possible, and the action with
 	// the message that it meant; nil: nobody is.
 	happened func(place int, a *Action)
@@ -166,7 +174,38 @@ func (s *Schedule) player() (*player, error) {
 		return nil, err
 	}
 	c.history = newHistory()
-	return &player{s: s, c: c}, nil
+	p := &player{s: s, c: c, lastPhase: allPhases, links: map[linkKey][]*packet{}}
+	c.watch = p
+	for _, f := range c.flight {
+		p.sent(f)
+	}
+	return p, nil
+}
+
+// allPhases is more than the end of a fair schedule has.
+const allPhases = 100
+
+type linkKey struct {
+	kind     raftpb.MessageType
+	from, to uint64
+}
+
+// sent implements watcher.
+func (p *player) sent(f *packet) {
+	key := linkKey{kind: f.m.GetType(), from: f.m.GetFrom(), to: f.m.GetTo()}
+	p.links[key] = append(p.links[key], f)
+}
+
+// answered and configured implement watcher.
+func (p *player) answered(operation) {}
+func (p *player) configured(*member) {}
+
+// find returns the message that an action names, as cluster.find does.
+func (p *player) find(s *Selector) *packet {
+	key := linkKey{kind: s.Type, from: s.From, to: s.To}
+	under := slices.DeleteFunc(p.links[key], func(f *packet) bool { return f.place < 0 })
+	p.links[key] = under
+	return s.closest(under)
 }
 
 func (p *player) workload() *Workload {
@@ -186,7 +225,7 @@ func (p *player) play() Outcome {
 		p.do(i, &a)
 	}
 	if p.s.Fair && p.c.violation == nil {
-		newEnding(p.c, p.s, p.workload()).run()
+		p.brokenIn = newEnding(p.c, p.s, p.workload()).run(p.lastPhase)
 	}
 	if p.s.Rule == Linearizability && p.c.violation == nil {
 		p.c.checkHistory(&p.workload().Model)
@@ -204,7 +243,7 @@ func (p *player) do(place int, a *Action) {
 	}
 	switch a.Kind {
 	case ActDeliver, ActDrop, ActDuplicate:
-		if a.packet = p.c.find(a); a.packet == nil {
+		if a.packet = p.find(&a.Message); a.packet == nil {
 			return
 		}
 		a.Message = exactSelectorOf(a.packet.m)

@@ -38,10 +38,16 @@ func newEnding(c *cluster, s *Schedule, w *Workload) *ending {
 	return e
 }
 
-func (e *ending) run() {
-	if e.heal() && e.settle() && e.serve() {
-		e.calm()
+// run goes through the phases of the end, the last ones not, and returns the number
+// of the one in which a rule was broken, or of the last one.
+func (e *ending) run(last int) int {
+	phases := []func() bool{e.heal, e.settle, e.serve, e.calm}
+	for i, phase := range phases[:min(last, len(phases)-1)+1] {
+		if !phase() || i == last {
+			return i
+		}
 	}
+	return len(phases) - 1
 }
 
 func (e *ending) do(a Action) bool {
@@ -87,6 +93,9 @@ func (e *ending) heal() bool {
 		switch {
 		case m.impaired == dead:
 			e.do(Action{Kind: ActCrash, Member: m.id})
+		case m.frozen && e.c.setup.LeaseReads: // nobody knows how much time it missed
+			e.do(Action{Kind: ActCrash, Member: m.id})
+			e.do(Action{Kind: ActRestart, Member: m.id})
 		case m.frozen:
 			e.do(Action{Kind: ActResume, Member: m.id})
 		case !m.up() && m.sound() && !m.removed:
@@ -202,9 +211,10 @@ func (e *ending) startAdded() {
 	conf := e.c.newest()
 	for _, ids := range [2][]uint64{conf.GetVoters(), conf.GetLearners()} {
 		for _, id := range ids {
-			for uint64(len(e.c.members)) < id && e.do(Action{Kind: ActStart, Member: uint64(len(e.c.members)) + 1}) {
-			}
-			if m := e.c.member(id); m != nil && m.removed && !m.lost {
+			switch m := e.c.member(id); {
+			case m == nil || !m.started:
+				e.do(Action{Kind: ActStart, Member: id})
+			case m.removed && !m.lost:
 				e.do(Action{Kind: ActRestart, Member: id})
 			}
 		}
@@ -257,16 +267,17 @@ func (e *ending) ask() {
 }
 
 // calm watches a cluster of which nobody asks anything.
-func (e *ending) calm() {
+func (e *ending) calm() bool {
 	if !e.settle() {
-		return
+		return false
 	}
 	lead := e.c.leader()
 	term, sent := lead.seen.status.Term, e.c.sent
 	e.rounds(e.timeouts(calmTime), func() bool { return false })
 	if e.c.violation != nil {
-		return
+		return false
 	}
 	e.c.checkPeace(lead, term, e.c.sent-sent)
 	e.c.checkSurvival(lead)
+	return e.c.violation == nil
 }
