@@ -6,15 +6,34 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/seed-289bd6ac/raft/rafttest"
 	"github.com/seed-289bd6ac/raft/rafttest/trace"
 )
 
 // defaultOut is the directory in which failures are shown.
 const defaultOut = "raftsim-failures"
 
-// writeRun writes what happened in a run into dir, as text and as a page, in files
+// writeSchedule writes what shows a failure into dir, as files that begin with name:
+// the schedule, and its trace. It returns their paths.
+func writeSchedule(dir, name string, s *rafttest.Schedule) ([]string, error) {
+	_, t, err := s.Trace()
+	if err != nil {
+		return nil, err
+	}
+	paths, err := writeTrace(dir, name, t)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, name+".schedule")
+	return append(paths, path), writeFile(path, func(w *os.File) error {
+		_, err := s.WriteTo(w)
+		return err
+	})
+}
+
+// writeTrace writes what happened in a run into dir, as text and as a page, in files
 // that begin with name. It returns their paths.
-func writeRun(dir, name string, t *trace.Trace) ([]string, error) {
+func writeTrace(dir, name string, t *trace.Trace) ([]string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}

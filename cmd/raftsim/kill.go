@@ -180,6 +180,7 @@ func (f *mutantFlags) simulate(ctx context.Context, binary, dir string, k *kill,
 	if len(report.Failures) > 0 {
 		first := report.Failures[0]
 		k.By, k.Rule, k.Detail, k.Seed = "run", string(first.Rule), first.Detail, first.Seed
+		k.Actions, k.Shrunk = first.Actions, first.Shrunk
 	} else if len(report.Unfinished) > 0 && ctx.Err() == nil {
 		k.By, k.Rule = "run", fmt.Sprintf("seed %d never ends", report.Unfinished[0])
 	}

@@ -25,6 +25,7 @@ that what Raft promises holds, and shows what went wrong.
   raftsim run        simulate seeds, on all cores
   raftsim replay     print what happens in a run, event by event
   raftsim view       make a page of a run, for the browser
+  raftsim shrink     cut a failing run down to a short one
   raftsim mutants    break the library on purpose, and see what finds it
 
 raftsim run -h tells more about run, and so on.
@@ -49,6 +50,7 @@ func commands() map[string]command {
 		"run":     runCommand,
 		"replay":  replayCommand,
 		"view":    viewCommand,
+		"shrink":  shrinkCommand,
 		"mutants": mutantsCommand,
 	}
 }

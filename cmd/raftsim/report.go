@@ -42,6 +42,10 @@ type failure struct {
 	Rule   rafttest.Rule `json:"rule"`
 	Detail string        `json:"detail"`
 	Events uint64        `json:"events"`
+	// Actions is how long the schedule of the run is, Shrunk that of the shortest one
+	// that was found to break the same rule; 0: none does.
+	Actions int `json:"actions,omitempty"`
+	Shrunk  int `json:"shrunk,omitempty"`
 	// Files show it.
 	Files []string `json:"files,omitempty"`
 }
@@ -92,10 +96,13 @@ func (r *runReport) writeText(w io.Writer) error {
 
 func (f *failure) writeText(w io.Writer, flags string) {
 	fmt.Fprintf(w, "BROKEN in seed %d: %s\n  %s\n", f.Seed, f.Rule, f.Detail)
+	if f.Shrunk > 0 {
+		fmt.Fprintf(w, "  %d actions, shrunk to %d:\n", f.Actions, f.Shrunk)
+	}
 	for _, path := range f.Files {
 		fmt.Fprintf(w, "  %s\n", path)
 	}
-	fmt.Fprintf(w, "  again: raftsim replay %d%s\n\n", f.Seed, flags)
+	fmt.Fprintf(w, "  the whole run: raftsim view %d%s\n\n", f.Seed, flags)
 }
 
 func (r *runReport) headline() string {

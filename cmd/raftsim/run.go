@@ -22,6 +22,7 @@ first one in which a rule of Raft is broken.
   -for D         begin no more seeds after so long
 ` + specHelp + `  -parallel N    on so many cores                                        (all of them)
   -failures N    stop after so many failing seeds                                  (1)
+  -shrink D      how long to look for a shorter schedule that fails, 0 for not  (20s)
   -out DIR       where to write what shows a failure                (raftsim-failures)
   -json          the result as JSON, for programs
 
@@ -36,8 +37,9 @@ The result is the same on any number of cores. The faults are
 // runFlags is the command line of run.
 type runFlags struct {
 	batch
-	out  string
-	json bool
+	shrink time.Duration
+	out    string
+	json   bool
 }
 
 func parseRun(args []string, std streams) (*runFlags, error) {
@@ -49,6 +51,7 @@ func parseRun(args []string, std streams) (*runFlags, error) {
 	set.DurationVar(&f.limit, "for", 0, "")
 	set.IntVar(&f.parallel, "parallel", runtime.GOMAXPROCS(0), "")
 	set.IntVar(&f.failures, "failures", 1, "")
+	set.DurationVar(&f.shrink, "shrink", 20*time.Second, "")
 	set.StringVar(&f.out, "out", defaultOut, "")
 	set.BoolVar(&f.json, "json", false, "")
 	f.spec.register(set)
@@ -85,6 +88,11 @@ func runCommand(ctx context.Context, args []string, std streams) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	return f.command(ctx, std)
+}
+
+// command simulates, and shows what came of it.
+func (f *runFlags) command(ctx context.Context, std streams) (int, error) {
 	show := newProgress(std.err)
 	f.watch = func(sum *tally, passed time.Duration) { show.show(passed, f.progressLine(sum, passed)) }
 	sum, err := f.run(ctx)
@@ -94,7 +102,7 @@ func runCommand(ctx context.Context, args []string, std streams) (int, error) {
 	}
 	report := f.report(sum)
 	for i := range report.Failures {
-		if err := f.show(&report.Failures[i]); err != nil {
+		if err := f.show(ctx, &report.Failures[i], std); err != nil {
 			return 0, err
 		}
 	}
@@ -112,13 +120,28 @@ func runCommand(ctx context.Context, args []string, std streams) (int, error) {
 	return exitPass, nil
 }
 
-// show makes a failing run again, and writes what happened in it.
-func (f *runFlags) show(broken *failure) error {
-	_, t, err := rafttest.Trace(f.spec.options(broken.Seed))
+// show makes a failing run again, cuts it down, and writes what shows it. Where no
+// schedule breaks the rule again, the run itself is shown.
+func (f *runFlags) show(ctx context.Context, broken *failure, std streams) error {
+	options, name := f.spec.options(broken.Seed), fmt.Sprintf("seed-%d", broken.Seed)
+	_, schedule, err := rafttest.Capture(options)
 	if err != nil {
 		return err
 	}
-	broken.Files, err = writeRun(f.out, fmt.Sprintf("seed-%d", broken.Seed), t)
+	if schedule.Rule == "" {
+		_, t, err := rafttest.Trace(options)
+		if err != nil {
+			return err
+		}
+		broken.Files, err = writeTrace(f.out, name, t)
+		return err
+	}
+	broken.Actions = len(schedule.Actions)
+	if f.shrink > 0 {
+		schedule = shrink(ctx, schedule, f.shrink, std)
+	}
+	broken.Shrunk = len(schedule.Actions)
+	broken.Files, err = writeSchedule(f.out, name, schedule)
 	return err
 }
 

@@ -20,6 +20,8 @@ import (
 type source struct {
 	// name is fit for the name of a file.
 	name string
+	// schedule makes what can be simulated again, nil for what cannot.
+	schedule func() (*rafttest.Schedule, error)
 	// trace makes what is shown.
 	trace func() (*trace.Trace, error)
 }
@@ -71,6 +73,10 @@ func (f *sourceFlags) open() (*source, error) {
 func (f *sourceFlags) openSeed(seed uint64) *source {
 	return &source{
 		name: fmt.Sprintf("seed-%d", seed),
+		schedule: func() (*rafttest.Schedule, error) {
+			_, s, err := rafttest.Capture(f.spec.options(seed))
+			return s, err
+		},
 		trace: func() (*trace.Trace, error) {
 			_, t, err := rafttest.Trace(f.spec.options(seed))
 			return t, err
@@ -78,7 +84,7 @@ func (f *sourceFlags) openSeed(seed uint64) *source {
 	}
 }
 
-func openFile(path string) (s *source, err error) {
+func openFile(path string) (*source, error) {
 	content, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("there is no file %s, and it is no seed", path)
@@ -87,9 +93,10 @@ func openFile(path string) (s *source, err error) {
 		return nil, err
 	}
 	base := filepath.Base(path)
-	s = &source{name: strings.TrimSuffix(base, filepath.Ext(base))}
+	s := &source{name: strings.TrimSuffix(base, filepath.Ext(base))}
 	switch {
 	case bytes.HasPrefix(content, scheduleMagic):
+		s.schedule = func() (*rafttest.Schedule, error) { return rafttest.ParseSchedule(bytes.NewReader(content)) }
 		s.trace = func() (*trace.Trace, error) { return traceSchedule(content) }
 	case bytes.HasPrefix(content, recordingMagic):
 		s.trace = func() (*trace.Trace, error) { return traceRecording(content) }

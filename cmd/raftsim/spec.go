@@ -15,6 +15,8 @@ type spec struct {
 	members  int
 	duration time.Duration
 	faults   faultChoice
+	// machine makes the state machine; nil: the one that package rafttest has.
+	machine func() rafttest.StateMachine
 }
 
 // maxMembers is how many members a simulated cluster may begin with.
@@ -61,7 +63,9 @@ func (s *spec) flags() string {
 }
 
 func (s *spec) options(seed uint64) rafttest.Options {
-	return rafttest.Options{Seed: seed, Members: s.members, Duration: s.duration, Faults: s.faults.faults(seed)}
+	return rafttest.Options{
+		Seed: seed, Members: s.members, Duration: s.duration, Faults: s.faults.faults(seed), NewStateMachine: s.machine,
+	}
 }
 
 // givenFlags returns the names of the flags that were set.
