@@ -70,28 +70,33 @@ func fences(text string) (blocks []fence, rest string) {
 	return blocks, prose.String()
 }
 
-func TestTheReadmeShowsTheLoopThatIsTested(t *testing.T) {
-	text, err := os.ReadFile("example_test.go")
+// function returns the lines of a function of a file, its comment included.
+func function(t *testing.T, file, name string) []string {
+	t.Helper()
+	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	s := parse(t, "example_test.go", text)
+	s := parse(t, file, text)
 	i := slices.IndexFunc(s.file.Decls, func(d ast.Decl) bool {
 		fn, ok := d.(*ast.FuncDecl)
-		return ok && fn.Name.Name == "drive"
+		return ok && fn.Name.Name == name
 	})
-	require.GreaterOrEqual(t, i, 0)
+	require.GreaterOrEqual(t, i, 0, "%s has no %s", file, name)
 	fn := s.file.Decls[i].(*ast.FuncDecl)
 	from, to := s.fset.Position(fn.Doc.Pos()).Offset, s.fset.Position(fn.End()).Offset
-	loop := strings.Split(string(text[from:to]), "\n")
+	return strings.Split(string(text[from:to]), "\n")
+}
 
+func TestTheReadmeShowsWhatIsTested(t *testing.T) {
 	blocks, _ := fences(documents(t)["README.md"])
-	var shown []fence
+	var shown [][]string
 	for _, b := range blocks {
 		if b.language == "go" {
-			shown = append(shown, b)
+			shown = append(shown, b.lines)
 		}
 	}
-	require.Len(t, shown, 1)
-	assert.Equal(t, loop, shown[0].lines, "README.md and func drive in example_test.go")
+	loop := function(t, "example_test.go", "drive")
+	simulation := function(t, filepath.Join("rafttest", "example_test.go"), "TestAuction")
+	assert.Equal(t, [][]string{simulation, loop}, shown)
 	assert.LessOrEqual(t, len(loop), maxLoopLines)
 }
 

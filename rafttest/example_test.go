@@ -1,72 +1,113 @@
 package rafttest_test
 
 import (
-	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
+	"testing"
 
 	"github.com/anishathalye/porcupine"
+	"github.com/stretchr/testify/require"
 
 	"github.com/seed-289bd6ac/raft/rafttest"
 )
 
-// auction is a state machine as users bring it: a command is a bid, and the answer
-// is the highest bid so far.
-type auction struct{ highest uint64 }
+// auction is a state machine as users bring it: the highest bid for each lot. A
+// command is a bid, a question names a lot, and the answer is the highest bid.
+type auction struct{ highest map[string]int }
 
-func (a *auction) Apply(bid []byte) []byte {
-	a.highest = max(a.highest, binary.BigEndian.Uint64(bid))
-	return a.Query(nil)
+type bid struct {
+	Lot    string
+	Amount int
 }
 
-func (a *auction) Query([]byte) []byte { return binary.BigEndian.AppendUint64(nil, a.highest) }
+func newAuction() rafttest.StateMachine { return &auction{highest: map[string]int{}} }
 
-func (a *auction) Snapshot() []byte { return a.Query(nil) }
+func (a *auction) Apply(command []byte) []byte {
+	var b bid
+	if err := json.Unmarshal(command, &b); err != nil {
+		return nil // on all members alike
+	}
+	a.highest[b.Lot] = max(a.highest[b.Lot], b.Amount)
+	return a.Query([]byte(b.Lot))
+}
+
+func (a *auction) Query(lot []byte) []byte {
+	return strconv.AppendInt(nil, int64(a.highest[string(lot)]), 10)
+}
+
+func (a *auction) Snapshot() []byte {
+	state, err := json.Marshal(a.highest) // by ascending lot, so that equal states give equal bytes
+	if err != nil {
+		panic(err) // it is a map of numbers
+	}
+	return state
+}
 
 func (a *auction) Restore(snapshot []byte) error {
-	a.highest = binary.BigEndian.Uint64(snapshot)
-	return nil
+	clear(a.highest)
+	return json.Unmarshal(snapshot, &a.highest)
 }
 
-// bidders bid more and more and ask for the highest bid. An answer is right when it
-// is the highest of all bids before; nobody got a nil one, so that any would be.
+// bidders is what clients do. Lots come and go, so that each has a short history.
 func bidders() *rafttest.Workload {
 	return &rafttest.Workload{
 		Command: func(r *rand.Rand, number uint64) []byte {
-			return binary.BigEndian.AppendUint64(nil, 10*number+r.Uint64N(100))
+			return fmt.Appendf(nil, `{"Lot":%q,"Amount":%d}`, lotOf(number), 1+r.IntN(1000))
 		},
-		Question: func(*rand.Rand, uint64) []byte { return nil },
-		Model: porcupine.Model{
-			Init: func() any { return uint64(0) },
-			Step: func(state, input, output any) (bool, any) {
-				highest := state.(uint64)
-				if in := input.(rafttest.Operation); !in.Read {
-					highest = max(highest, binary.BigEndian.Uint64(in.Data))
-				}
-				answer, _ := output.([]byte)
-				return answer == nil || binary.BigEndian.Uint64(answer) == highest, highest
-			},
-		},
+		Question: func(_ *rand.Rand, number uint64) []byte { return []byte(lotOf(number)) },
+		Model:    porcupine.Model{Partition: byLot, Init: func() any { return 0 }, Step: step},
 	}
 }
 
-// A state machine of your own, in twenty clusters that fail in all ways.
-func Example_stateMachine() {
-	for seed := range uint64(20) {
+func lotOf(number uint64) string { return "lot " + strconv.FormatUint(number/16, 10) }
+
+// step reports whether an answer is right, and the highest bid after it. Nobody got
+// an answer that is nil.
+func step(state, input, output any) (bool, any) {
+	highest := state.(int)
+	if op := input.(rafttest.Operation); !op.Read {
+		highest = max(highest, bidOf(op).Amount)
+	}
+	answer, _ := output.([]byte)
+	return answer == nil || string(answer) == strconv.Itoa(highest), highest
+}
+
+func bidOf(op rafttest.Operation) (b bid) {
+	if op.Read {
+		return bid{Lot: string(op.Data)}
+	}
+	if err := json.Unmarshal(op.Data, &b); err != nil {
+		panic(err) // it is of our making
+	}
+	return b
+}
+
+// byLot cuts a history into those of the lots, which have nothing to do with each
+// other.
+func byLot(ops []porcupine.Operation) (parts [][]porcupine.Operation) {
+	places := map[string]int{}
+	for _, op := range ops {
+		lot := bidOf(op.Input.(rafttest.Operation)).Lot
+		if _, known := places[lot]; !known {
+			places[lot] = len(parts)
+			parts = append(parts, nil)
+		}
+		parts[places[lot]] = append(parts[places[lot]], op)
+	}
+	return parts
+}
+
+// TestAuction runs the state machine in a hundred clusters that fail in all ways.
+func TestAuction(t *testing.T) {
+	for seed := range uint64(100) {
 		sim, err := rafttest.New(rafttest.Options{
 			Seed:            seed,
-			NewStateMachine: func() rafttest.StateMachine { return &auction{} },
+			NewStateMachine: newAuction,
 			Workload:        bidders(),
 		})
-		if err != nil {
-			fmt.Println(err)
-			return
-		}
-		if v := sim.Run().Violation; v != nil {
-			fmt.Printf("seed %d: %v\n", seed, v)
-			return
-		}
+		require.NoError(t, err)
+		require.Nil(t, sim.Run().Violation, "seed %d", seed)
 	}
-	fmt.Println("no rule was broken")
-	// Output: no rule was broken
 }
