@@ -12,6 +12,8 @@ import (
 const (
 	MaxKeySize   = 4 << 10
 	MaxValueSize = 1 << 20
+	// MaxIdempotencyKeySize limits what names a request over its attempts.
+	MaxIdempotencyKeySize = 128
 )
 
 var (
@@ -19,6 +21,8 @@ var (
 	ErrKeySize = fmt.Errorf("kvstore: a key has 1 to %d bytes", MaxKeySize)
 	// ErrValueSize: the value is longer than MaxValueSize.
 	ErrValueSize = fmt.Errorf("kvstore: a value has at most %d bytes", MaxValueSize)
+	// ErrIdempotencyKeySize: the idempotency key is longer than MaxIdempotencyKeySize.
+	ErrIdempotencyKeySize = fmt.Errorf("kvstore: an idempotency key has at most %d bytes", MaxIdempotencyKeySize)
 	// ErrMalformed: the data of an entry is not a command; it changed nothing.
 	ErrMalformed = errors.New("kvstore: malformed command")
 	// ErrUnknownCommand: a newer version of this program proposed a command that this
@@ -92,6 +96,11 @@ type Command struct {
 	Key []byte
 	// Value has at most MaxValueSize bytes; a delete has none.
 	Value []byte
+	// If must hold of the key, or the command has no effect.
+	If Condition
+	// Idempotency names the request over all its attempts: only the first takes
+	// effect, and the others get its result. Empty: every attempt takes effect.
+	Idempotency []byte
 }
 
 // The encoding of a command, version 1: the version, the operation, the request
@@ -100,30 +109,43 @@ type Command struct {
 // later versions can add what may be ignored (a trace id) as well as what may not
 // (the revision that a compare-and-swap expects) without a new encoding.
 const (
-	commandVersion = 1
-	fieldKey       = 2
-	fieldValue     = 4
+	commandVersion   = 1
+	fieldKey         = 2
+	fieldValue       = 4
+	fieldIf          = 6 // a Condition
+	fieldIdempotency = 8
 )
 
-// Encode returns the data of the entry that carries c, or ErrKeySize, or
-// ErrValueSize.
+// Encode returns the data of the entry that carries c, or ErrKeySize,
+// ErrValueSize or ErrIdempotencyKeySize.
 func (c Command) Encode() ([]byte, error) {
 	switch {
 	case len(c.Key) == 0 || len(c.Key) > MaxKeySize:
 		return nil, fmt.Errorf("%w, not %d", ErrKeySize, len(c.Key))
 	case len(c.Value) > MaxValueSize:
 		return nil, fmt.Errorf("%w, not %d", ErrValueSize, len(c.Value))
+	case len(c.Idempotency) > MaxIdempotencyKeySize:
+		return nil, fmt.Errorf("%w, not %d", ErrIdempotencyKeySize, len(c.Idempotency))
+	case c.If.Kind > IfRevision:
+		return nil, fmt.Errorf("kvstore: encode: unknown condition %d", c.If.Kind)
 	case c.Op != OpPut && c.Op != OpDelete:
 		return nil, fmt.Errorf("kvstore: encode: unknown %v", c.Op)
 	case c.Op == OpDelete && len(c.Value) > 0:
 		return nil, errors.New("kvstore: encode: a delete has no value")
 	}
-	b := make([]byte, 0, 2+2*binary.MaxVarintLen64+2*(1+binary.MaxVarintLen64)+len(c.Key)+len(c.Value))
+	const overhead = 2 + 2*binary.MaxVarintLen64 + 4*(1+binary.MaxVarintLen64) + maxConditionSize
+	b := make([]byte, 0, overhead+len(c.Key)+len(c.Value)+len(c.Idempotency))
 	b = append(b, commandVersion, byte(c.Op))
 	b = appendID(b, c.ID)
 	b = appendField(b, fieldKey, c.Key)
 	if len(c.Value) > 0 {
 		b = appendField(b, fieldValue, c.Value)
+	}
+	if c.If.Kind != IfAny {
+		b = appendField(b, fieldIf, c.If.encode())
+	}
+	if len(c.Idempotency) > 0 {
+		b = appendField(b, fieldIdempotency, c.Idempotency)
 	}
 	return b, nil
 }
@@ -137,7 +159,7 @@ func appendField(b []byte, tag byte, value []byte) []byte {
 	return append(b, value...)
 }
 
-// DecodeCommand decodes the data of an entry. Key and value are parts of data. It
+// DecodeCommand decodes the data of an entry. What it holds are parts of data. It
 // returns ErrMalformed or ErrUnknownCommand.
 func DecodeCommand(data []byte) (Command, error) {
 	if len(data) < 2 {
@@ -152,20 +174,34 @@ func DecodeCommand(data []byte) (Command, error) {
 	}
 	d := decoder{data: data[2:]}
 	c.ID = d.id()
+	if err := c.decodeFields(&d); err != nil {
+		return c, err
+	}
+	if d.bad || len(c.Key) == 0 || len(c.Key) > MaxKeySize || len(c.Value) > MaxValueSize ||
+		len(c.Idempotency) > MaxIdempotencyKeySize {
+		return c, fmt.Errorf("%w: fields", ErrMalformed)
+	}
+	return c, nil
+}
+
+func (c *Command) decodeFields(d *decoder) (err error) {
 	for d.more() {
 		switch tag, value := d.field(); {
 		case tag == fieldKey:
 			c.Key = value
 		case tag == fieldValue:
 			c.Value = value
+		case tag == fieldIdempotency:
+			c.Idempotency = value
+		case tag == fieldIf && !d.bad:
+			if c.If, err = decodeCondition(value); err != nil {
+				return err
+			}
 		case tag%2 == 0 && !d.bad:
-			return c, fmt.Errorf("%w: field %d", ErrUnknownCommand, tag)
+			return fmt.Errorf("%w: field %d", ErrUnknownCommand, tag)
 		}
 	}
-	if d.bad || len(c.Key) == 0 || len(c.Key) > MaxKeySize || len(c.Value) > MaxValueSize {
-		return c, fmt.Errorf("%w: fields", ErrMalformed)
-	}
-	return c, nil
+	return nil
 }
 
 // decoder reads numbers and fields; bad says that one of them was cut short.

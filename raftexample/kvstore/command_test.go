@@ -26,6 +26,7 @@ func TestACommandComesBackAsItWas(t *testing.T) {
 		require.NoError(rt, err)
 		got, err := DecodeCommand(data)
 		require.NoError(rt, err)
+		requireFields(rt, want, data)
 		require.Equal(rt, want.Op, got.Op)
 		require.Equal(rt, want.ID, got.ID)
 		require.True(rt, bytes.Equal(want.Key, got.Key))
@@ -40,6 +41,19 @@ func TestACommandComesBackAsItWas(t *testing.T) {
 			require.ErrorIs(rt, err, ErrMalformed)
 		}
 	})
+}
+
+// requireFields checks that what only some commands carry comes back too.
+func requireFields(rt *rapid.T, want Command, plain []byte) {
+	want.If = rapid.SampledFrom([]Condition{{}, {Kind: IfAbsent}, {Kind: IfPresent}, {Kind: IfRevision, Revision: math.MaxUint64}}).Draw(rt, "if")
+	want.Idempotency = rapid.SliceOfN(rapid.Byte(), 0, MaxIdempotencyKeySize).Draw(rt, "idempotency")
+	data, err := want.Encode()
+	require.NoError(rt, err)
+	require.True(rt, bytes.HasPrefix(data, plain), "what all programs know comes first")
+	got, err := DecodeCommand(data)
+	require.NoError(rt, err)
+	require.Equal(rt, want.If, got.If)
+	require.True(rt, bytes.Equal(want.Idempotency, got.Idempotency))
 }
 
 func varint(n int) []byte { return appendField(nil, 0, make([]byte, n))[1 : 1+lengthOf(n)] }
@@ -66,6 +80,8 @@ func TestACommandHasLimits(t *testing.T) {
 		{"no key", Command{Op: OpPut}, ErrKeySize},
 		{"a long key", Command{Op: OpDelete, Key: make([]byte, MaxKeySize+1)}, ErrKeySize},
 		{"a long value", Command{Op: OpPut, Key: key, Value: make([]byte, MaxValueSize+1)}, ErrValueSize},
+		{"a long idempotency key", Command{Op: OpPut, Key: key, Idempotency: make([]byte, MaxIdempotencyKeySize+1)}, ErrIdempotencyKeySize},
+		{"an unknown condition", Command{Op: OpPut, Key: key, If: Condition{Kind: IfRevision + 1}}, nil},
 		{"no operation", Command{Key: key}, nil},
 		{"an unknown operation", Command{Op: 3, Key: key}, nil},
 		{"a delete with a value", Command{Op: OpDelete, Key: key, Value: []byte("v")}, nil},
@@ -96,11 +112,17 @@ func TestWhatIsNoCommandIsMalformedAndWhatIsNewerIsUnknown(t *testing.T) {
 		{"operation 0", with(func(b []byte) []byte { b[1] = 0; return b }), ErrMalformed},
 		{"a later version", with(func(b []byte) []byte { b[0] = 2; return b }), ErrUnknownCommand},
 		{"a later operation", with(func(b []byte) []byte { b[1] = 3; return b }), ErrUnknownCommand},
-		{"a field that may not be ignored", appendField(slices.Clone(good), 6, []byte("x")), ErrUnknownCommand},
+		{"a field that may not be ignored", appendField(slices.Clone(good), 10, []byte("x")), ErrUnknownCommand},
 		{"a field that may be ignored", appendField(slices.Clone(good), 7, []byte("x")), nil},
-		{"a field cut short", append(slices.Clone(good), 6, 5, 'x'), ErrMalformed},
+		{"a field cut short", append(slices.Clone(good), 10, 5, 'x'), ErrMalformed},
 		{"a field without a length", append(slices.Clone(good), 6), ErrMalformed},
 		{"a length without an end", append(slices.Clone(good), 7, 0xff, 0xff), ErrMalformed},
+		{"a later condition", appendField(slices.Clone(good), fieldIf, []byte{byte(IfRevision) + 1, 0}), ErrUnknownCommand},
+		{"no condition", appendField(slices.Clone(good), fieldIf, nil), ErrMalformed},
+		{"a condition that always holds", appendField(slices.Clone(good), fieldIf, []byte{0, 0}), ErrMalformed},
+		{"a condition without a revision", appendField(slices.Clone(good), fieldIf, []byte{byte(IfRevision)}), ErrMalformed},
+		{"a condition with more behind it", appendField(slices.Clone(good), fieldIf, []byte{byte(IfRevision), 1, 1}), ErrMalformed},
+		{"a long idempotency key", appendField(slices.Clone(good), fieldIdempotency, make([]byte, MaxIdempotencyKeySize+1)), ErrMalformed},
 		{"no key", appendID([]byte{1, 1}, RequestID{1, 1}), ErrMalformed},
 		{"an empty key", appendField(slices.Clone(good), fieldKey, nil), ErrMalformed},
 		{"a long key", appendField(slices.Clone(good), fieldKey, make([]byte, MaxKeySize+1)), ErrMalformed},

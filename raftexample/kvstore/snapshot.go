@@ -30,8 +30,12 @@ const (
 	frameRecords byte = 'R' // key and value, each after its length
 	frameEnd     byte = 'E' // count of records
 
-	frameHead       = 1 + 4 + 4
+	frameHead = 1 + 4 + 4
+
+	// snapshotVersion is that of a stream with keys and members only, which every
+	// version of this program reads; repliesVersion that of one with replies.
 	snapshotVersion = 1
+	repliesVersion  = 2
 
 	// frameBytes is the payload from which a frame of records is full.
 	frameBytes = 256 << 10
@@ -108,7 +112,11 @@ func (r *SnapshotReader) Close() error { return r.view.Close() }
 func (r *SnapshotReader) fill() error {
 	switch r.next {
 	case frameHeader:
-		payload, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend([]byte{snapshotVersion}, r.meta)
+		version, err := r.version()
+		if err != nil {
+			return err
+		}
+		payload, err := proto.MarshalOptions{Deterministic: true}.MarshalAppend([]byte{version}, r.meta)
 		if err != nil {
 			return fmt.Errorf("kvstore: encode snapshot: %w", err)
 		}
@@ -119,6 +127,17 @@ func (r *SnapshotReader) fill() error {
 		r.pending, r.next = appendFrame(nil, frameEnd, binary.AppendUvarint(nil, r.records)), 0
 	}
 	return nil
+}
+
+// version returns the lowest that can tell what there is, so that members which
+// are upgraded last can take a snapshot as long as nobody uses what is new.
+func (r *SnapshotReader) version() (byte, error) {
+	version := byte(snapshotVersion)
+	err := r.view.Scan([]byte{kindReplyCount}, []byte{kindReplyCount + 1}, func(_, _ []byte) (bool, error) {
+		version = repliesVersion
+		return false, nil
+	})
+	return version, err
 }
 
 func (r *SnapshotReader) fillRecords() error {
@@ -247,8 +266,8 @@ func (in *snapshotStream) read(p []byte) error {
 }
 
 func checkHeader(payload []byte, meta *raftpb.SnapshotMetadata) error {
-	if len(payload) == 0 || payload[0] != snapshotVersion {
-		return badSnapshot("its version is not %d", snapshotVersion)
+	if len(payload) == 0 || payload[0] < snapshotVersion || payload[0] > repliesVersion {
+		return badSnapshot("its version is not %d to %d", snapshotVersion, repliesVersion)
 	}
 	got := &raftpb.SnapshotMetadata{}
 	if err := proto.Unmarshal(payload[1:], got); err != nil {
@@ -286,15 +305,25 @@ func (in *snapshotStream) store(payload []byte) error {
 	return nil
 }
 
-func checkRecord(key, value []byte) error {
+func checkRecord(key, value []byte) (err error) {
+	kind, rest := byte(0), 0
+	if len(key) > 0 {
+		kind, rest = key[0], len(key)-1
+	}
 	switch {
-	case len(key) >= 2 && len(key) <= 1+MaxKeySize && key[0] == kindData && len(value) <= valueOverhead+MaxValueSize:
-		if _, err := decodeValue(value); err != nil {
-			return badSnapshot("%w", err)
-		}
-	case len(key) == 1+8 && key[0] == kindMember && len(value) <= MaxURLSize:
+	case kind == kindData && rest >= 1 && rest <= MaxKeySize && len(value) <= valueOverhead+MaxValueSize:
+		_, err = decodeValue(value)
+	case kind == kindMember && rest == 8 && len(value) <= MaxURLSize:
+	case kind == kindReply && rest >= 1 && rest <= MaxIdempotencyKeySize && len(value) <= maxReplySize:
+		_, err = decodeReply(value)
+	case kind == kindReplyOrder && rest == 8 && len(value) >= 1 && len(value) <= MaxIdempotencyKeySize:
+	case kind == kindReplyCount && rest == 0:
+		_, _, err = decodeCount(value)
 	default:
 		return badSnapshot("a key of %d bytes with a value of %d bytes", len(key), len(value))
+	}
+	if err != nil {
+		return badSnapshot("%w", err)
 	}
 	return nil
 }

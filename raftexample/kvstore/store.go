@@ -17,11 +17,12 @@ var ErrNotFound = errors.New("kvstore: key not found")
 // Store is the state machine. Apply belongs to one goroutine; all other methods
 // may be called from any.
 type Store struct {
-	st *storage.Store
+	st         *storage.Store
+	maxReplies uint64
 }
 
 // New returns the state machine that st holds.
-func New(st *storage.Store) *Store { return &Store{st: st} }
+func New(st *storage.Store) *Store { return &Store{st: st, maxReplies: MaxReplies} }
 
 // Applied returns the index of the last entry applied.
 func (s *Store) Applied() uint64 { return s.st.Applied() }
@@ -83,6 +84,10 @@ func (s *Store) Members() (members []Member, err error) {
 const (
 	kindData   byte = 'k' // then the key; the value is a valueRecord
 	kindMember byte = 'm' // then the id, big-endian; the value is the URL
+
+	kindReply      byte = 'i' // then the idempotency key; the value is a reply
+	kindReplyOrder byte = 'o' // then the index of a reply, big-endian; the value is its idempotency key
+	kindReplyCount byte = 'n' // nothing more; the value counts replies
 )
 
 func dataKey(key []byte) []byte {
@@ -132,14 +137,19 @@ func readURLs(view *storage.View) (map[uint64]string, error) {
 // Result tells whoever proposed an entry what became of it.
 type Result struct {
 	ID RequestID
-	// Index is that of the entry: the revision of a key that it put.
+	// Index is that of the entry, or, with Repeated, that of the first attempt: the
+	// revision of a key that it put.
 	Index uint64
 	// Deleted: the command was a delete, and the key was there.
 	Deleted bool
+	// Repeated: an earlier attempt of the same request has taken effect. This one
+	// changed nothing, and the result is that of the earlier one.
+	Repeated bool
 	// ConfState is the configuration that a configuration change brought, else nil.
 	// It is read-only.
 	ConfState *raftpb.ConfState
-	// Err is nil, or matches ErrMalformed: the entry changed nothing.
+	// Err is nil, or matches ErrMalformed, ErrCondition or ErrIdempotencyReuse: the
+	// entry changed nothing.
 	Err error
 }
 
@@ -160,16 +170,24 @@ func (s *Store) Apply(
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, batch.Close()) }()
-	a := application{store: s, batch: batch, applyConf: applyConf}
+	a := application{
+		store: s, batch: batch, applyConf: applyConf,
+		replies: replies{store: s.st, batch: batch, limit: s.maxReplies},
+	}
 	for _, e := range entries {
 		result, err := a.apply(e)
 		if err != nil {
 			return nil, fmt.Errorf("kvstore: apply entry %d: %w", e.GetIndex(), err)
 		}
 		if result.ID != (RequestID{}) {
-			result.Index = e.GetIndex()
+			if !result.Repeated {
+				result.Index = e.GetIndex()
+			}
 			results = append(results, result)
 		}
+	}
+	if err := a.replies.save(); err != nil {
+		return nil, err
 	}
 	first, last := entries[0].GetIndex(), entries[len(entries)-1].GetIndex()
 	if err := batch.Commit(first, last, a.conf); err != nil {
@@ -183,8 +201,9 @@ type application struct {
 	store     *Store
 	batch     *storage.StateBatch
 	applyConf func(raftpb.ConfChangeI) (*raftpb.ConfState, error)
-	// present says of the keys that the batch touches whether they exist after it.
-	present map[string]bool
+	// revisions are those of the keys that the batch touches, 0 where they are gone.
+	revisions map[string]uint64
+	replies   replies
 	// conf is the last new configuration, nil where there is none.
 	conf *raftpb.ConfState
 	// urls are the members' addresses, once a configuration change needed them.
@@ -206,38 +225,68 @@ func (a *application) apply(e *raftpb.Entry) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
+	if len(c.Idempotency) == 0 {
+		return a.execute(c, e.GetIndex())
+	}
+	known, err := a.replies.find(c.Idempotency)
+	if err != nil {
+		return Result{}, err
+	}
+	if known != nil {
+		return known.result(c), nil
+	}
+	res, err := a.execute(c, e.GetIndex())
+	if err != nil {
+		return Result{}, err
+	}
+	return res, a.replies.add(c.Idempotency, replyOf(c, res, e.GetIndex()))
+}
+
+// execute makes a command take effect if its condition holds.
+func (a *application) execute(c Command, index uint64) (Result, error) {
+	if c.If.Kind != IfAny {
+		revision, err := a.revision(c.Key)
+		if err != nil {
+			return Result{}, err
+		}
+		if !c.If.holds(revision) {
+			return Result{ID: c.ID, Err: &ConditionError{Revision: revision}}, nil
+		}
+	}
 	if c.Op == OpDelete {
 		return a.delete(c)
 	}
-	return a.put(c, e.GetIndex())
-}
-
-func (a *application) put(c Command, revision uint64) (Result, error) {
-	a.touch(c.Key, true)
-	return Result{ID: c.ID}, a.batch.Set(dataKey(c.Key), encodeValue(revision, c.Value))
+	a.touch(c.Key, index)
+	return Result{ID: c.ID}, a.batch.Set(dataKey(c.Key), encodeValue(index, c.Value))
 }
 
 func (a *application) delete(c Command) (Result, error) {
-	existed, touched := a.present[string(c.Key)]
-	if !touched {
-		_, err := a.store.st.Get(dataKey(c.Key))
-		if err != nil && !errors.Is(err, storage.ErrNotFound) {
-			return Result{}, err
-		}
-		existed = err == nil
+	revision, err := a.revision(c.Key)
+	if err != nil || revision == 0 {
+		return Result{ID: c.ID}, err
 	}
-	if !existed {
-		return Result{ID: c.ID}, nil
-	}
-	a.touch(c.Key, false)
+	a.touch(c.Key, 0)
 	return Result{ID: c.ID, Deleted: true}, a.batch.Delete(dataKey(c.Key))
 }
 
-func (a *application) touch(key []byte, present bool) {
-	if a.present == nil {
-		a.present = make(map[string]bool)
+// revision returns the revision of key at this point of the batch, 0 where it is
+// not there.
+func (a *application) revision(key []byte) (uint64, error) {
+	if revision, touched := a.revisions[string(key)]; touched {
+		return revision, nil
 	}
-	a.present[string(key)] = present
+	v, err := a.store.Get(key)
+	if errors.Is(err, ErrNotFound) {
+		return 0, nil
+	}
+	return v.Revision, err
+}
+
+func (a *application) touch(key []byte, revision uint64) {
+	if a.revisions == nil {
+		a.revisions = make(map[string]uint64)
+	}
+	a.revisions[string(key)] = revision
 }
 
 func (a *application) confChange(e *raftpb.Entry) (Result, error) {

@@ -193,9 +193,15 @@ func TestTheStateDoesNotDependOnTheBatches(t *testing.T) {
 	var entries []*raftpb.Entry
 	for range 300 {
 		key := string(rune('a' + rng.IntN(8)))
-		switch rng.IntN(5) {
+		switch rng.IntN(8) {
 		case 0:
 			entries = append(entries, del(t, 1, key))
+		case 2, 3:
+			c := Command{Op: OpPut, ID: RequestID{1, 1}, Key: []byte(key), Value: []byte("v")}
+			c.If = Condition{Kind: ConditionKind(rng.IntN(4)), Revision: 1 + rng.Uint64N(300)}
+			entries = append(entries, encode(t, c))
+		case 4, 5:
+			entries = append(entries, attempt(t, string(rune('A'+rng.IntN(12))), key))
 		case 1:
 			entries = append(entries, confChange(t, 0, Member{ID: 1, URL: "http://" + key}))
 		default:
@@ -206,6 +212,7 @@ func TestTheStateDoesNotDependOnTheBatches(t *testing.T) {
 	var results [][]Result
 	for _, most := range []int{1, 7, 300} {
 		m := newMachine(t)
+		m.maxReplies = 5
 		log := m.save(entries...)
 		var got []Result
 		for len(log) > 0 {
