@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
@@ -48,6 +49,10 @@ func statusOf(err error) int {
 		return http.StatusBadRequest
 	case errors.Is(err, raftnode.ErrConflict), errors.Is(err, raft.ErrConfChangeRefused):
 		return http.StatusConflict
+	case errors.Is(err, kvstore.ErrCondition):
+		return http.StatusPreconditionFailed
+	case errors.Is(err, kvstore.ErrIdempotencyReuse):
+		return http.StatusUnprocessableEntity
 	}
 	for _, target := range retryable {
 		if errors.Is(err, target) {
@@ -66,7 +71,9 @@ const (
 	CodeMethod         = "method_not_allowed" // 405
 	CodeSlowBody       = "body_timeout"       // 408
 	CodeConflict       = "conflict"           // 409
+	CodeCondition      = "condition_failed"   // 412
 	CodeTooLarge       = "too_large"          // 413
+	CodeReused         = "idempotency_reused" // 422
 	CodeInternal       = "internal"           // 500
 	CodeUnavailable    = "unavailable"        // 503, without effect: send it again
 	CodeUnknownOutcome = "unknown_outcome"    // 503, may have taken effect or still do
@@ -89,8 +96,12 @@ func codeOf(status int, err error) string {
 		return CodeSlowBody
 	case http.StatusConflict:
 		return CodeConflict
+	case http.StatusPreconditionFailed:
+		return CodeCondition
 	case http.StatusRequestEntityTooLarge:
 		return CodeTooLarge
+	case http.StatusUnprocessableEntity:
+		return CodeReused
 	case http.StatusServiceUnavailable:
 		return unavailableCode(err)
 	}

@@ -2,8 +2,12 @@ package httpapi_test
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
@@ -22,6 +26,11 @@ type fakeStore struct {
 	data    map[string]string
 	changes []change
 	reads   []string
+	lists   []kvstore.ListRequest
+	// commands are the writes, all of which get result.
+	commands []kvstore.Command
+	result   kvstore.Result
+
 	err     error
 	block   bool
 	entered chan struct{} // gets a value when a call begins to wait
@@ -50,43 +59,75 @@ func (s *fakeStore) outcome(ctx context.Context) error {
 	return ctx.Err()
 }
 
-func (s *fakeStore) Put(ctx context.Context, key string, value []byte) error {
+func (s *fakeStore) Write(ctx context.Context, cmd kvstore.Command) (kvstore.Result, error) {
 	if err := s.outcome(ctx); err != nil {
-		return err
+		return s.result, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.data[key] = string(value)
-	return nil
-}
-
-func (s *fakeStore) Delete(ctx context.Context, key string) error {
-	if err := s.outcome(ctx); err != nil {
-		return err
+	s.commands = append(s.commands, cmd)
+	if cmd.Op == kvstore.OpDelete {
+		delete(s.data, string(cmd.Key))
+	} else {
+		s.data[string(cmd.Key)] = string(cmd.Value)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.data, key)
-	return nil
+	return s.result, nil
 }
 
-func (s *fakeStore) read(kind, key string) ([]byte, bool, error) {
+// revision is that of every key.
+const revision = 7
+
+func (s *fakeStore) read(kind, key string) (kvstore.Value, bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reads = append(s.reads, kind)
 	v, ok := s.data[key]
-	return []byte(v), ok, nil
+	return kvstore.Value{Data: []byte(v), Revision: revision}, ok, nil
 }
 
-func (s *fakeStore) Get(ctx context.Context, key string) ([]byte, bool, error) {
+func (s *fakeStore) Get(ctx context.Context, key string) (kvstore.Value, bool, error) {
 	if err := s.outcome(ctx); err != nil {
-		return nil, false, err
+		return kvstore.Value{}, false, err
 	}
 	return s.read("linearizable", key)
 }
 
-func (s *fakeStore) GetStale(key string) ([]byte, bool, error) {
+func (s *fakeStore) GetStale(key string) (kvstore.Value, bool, error) {
 	return s.read("stale", key)
+}
+
+func (s *fakeStore) List(ctx context.Context, rq kvstore.ListRequest) (kvstore.List, error) {
+	if err := s.outcome(ctx); err != nil {
+		return kvstore.List{}, err
+	}
+	return s.list("linearizable", rq)
+}
+
+func (s *fakeStore) ListStale(rq kvstore.ListRequest) (kvstore.List, error) {
+	return s.list("stale", rq)
+}
+
+func (s *fakeStore) list(kind string, rq kvstore.ListRequest) (kvstore.List, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.reads = append(s.reads, kind)
+	s.lists = append(s.lists, rq)
+	list := kvstore.List{Applied: 9}
+	for _, key := range slices.Sorted(maps.Keys(s.data)) {
+		switch {
+		case !strings.HasPrefix(key, string(rq.Prefix)) || key <= string(rq.After):
+			continue
+		case len(list.Items) == rq.Limit:
+			list.More = true
+			return list, nil
+		}
+		item := kvstore.Item{Key: []byte(key), Value: kvstore.Value{Revision: revision}}
+		if !rq.WithoutValues {
+			item.Data = []byte(s.data[key])
+		}
+		list.Items = append(list.Items, item)
+	}
+	return list, nil
 }
 
 func (s *fakeStore) Members() []raftnode.Member {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/seed-289bd6ac/raft"
 	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
@@ -62,7 +63,20 @@ func TestEachRequestGetsItsStatus(t *testing.T) {
 		{"a parameter of a put is refused", "PUT", "/kv/a?x=1", "1", 400, "unknown parameter"},
 		{"a parameter of a delete is refused", "DELETE", "/kv/a?x=1", "", 400, "unknown parameter"},
 		{"an empty key is refused", "PUT", "/kv/", "1", 400, "key is empty"},
-		{"an empty key is refused without its slash", "GET", "/kv", "", 400, "key is empty"},
+		{"an empty key is refused without its slash", "PUT", "/kv", "", 400, "key is empty"},
+		{"keys are listed", "GET", "/kv/", "", 200, `{"keys":[{"key":"empty","revision":7},{"key":"known","revision":7}],"index":9}`},
+		{"keys are listed without the slash", "GET", "/kv", "", 200, `"known"`},
+		{"keys of a prefix are listed", "GET", "/kv/?prefix=k", "", 200, `{"keys":[{"key":"known","revision":7}],"index":9}`},
+		{"no keys are a list", "GET", "/kv/?prefix=x", "", 200, `{"keys":[],"index":9}`},
+		{"values are listed", "GET", "/kv/?prefix=k&values=true", "", 200, `"value":"dmFsdWU="`},
+		{"a part of a list says what follows", "GET", "/kv/?limit=1", "", 200, `{"keys":[{"key":"empty","revision":7}],"next":"ZW1wdHk","index":9}`},
+		{"the list goes on", "GET", "/kv/?limit=1&continue=ZW1wdHk", "", 200, `{"keys":[{"key":"known","revision":7}],"index":9}`},
+		{"a list without an end is refused", "GET", "/kv/?limit=1001", "", 400, "1 to 1000"},
+		{"a list of nothing is refused", "GET", "/kv/?limit=0", "", 400, "1 to 1000"},
+		{"a list from nowhere is refused", "GET", "/kv/?continue=%25", "", 400, "continue"},
+		{"unclear values are refused", "GET", "/kv/?values=yes", "", 400, "true or false"},
+		{"a list of an unclear consistency is refused", "GET", "/kv/?consistency=strong", "", 400, "consistency"},
+		{"a misspelt prefix does not list everything", "GET", "/kv/?prefx=k", "", 400, "unknown parameter"},
 		{"an empty key is not deleted", "DELETE", "/kv/", "", 400, "key is empty"},
 		{"the longest key is taken", "PUT", "/kv/" + longKey, "1", 204, ""},
 		{"a longer key is refused", "PUT", "/kv/" + longKey + "k", "1", 400, "more than"},
@@ -138,6 +152,8 @@ func TestEachErrorOfTheStoreGetsItsStatus(t *testing.T) {
 		{"a stopped member", raft.ErrStopped, 503, httpapi.CodeUnavailable},
 		{"a refused change", &raft.ConfChangeError{Reason: "no voter would be left"}, 409, httpapi.CodeConflict},
 		{"a conflict", &raftnode.ConflictError{Reason: "9 is not a member"}, 409, httpapi.CodeConflict},
+		{"a condition that fails", &kvstore.ConditionError{Revision: 3}, 412, httpapi.CodeCondition},
+		{"an idempotency key of another request", kvstore.ErrIdempotencyReuse, 422, httpapi.CodeReused},
 		{"an invalid request", fmt.Errorf("%w: no URL", raftnode.ErrInvalid), 400, httpapi.CodeInvalid},
 		{"anything else", errors.New("disk on fire"), 500, httpapi.CodeInternal},
 	}

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
@@ -10,18 +11,21 @@ import (
 // many goroutines. Each returns soon after its context ends, and holds nothing
 // afterwards.
 //
-// Errors that match those of the raft and raftnode packages become 400, 409 and
-// 503; any other error becomes 500.
+// Errors that match those of the raft, raftnode and kvstore packages become 400,
+// 409, 412, 422 and 503; any other error becomes 500.
 type Store interface {
-	// Put returns nil once key holds value on this member, by consensus. The store
-	// owns value from then on.
-	Put(ctx context.Context, key string, value []byte) error
-	// Delete returns nil once key is gone on this member, by consensus.
-	Delete(ctx context.Context, key string) error
+	// Write returns once cmd is applied on this member, by consensus. The store owns
+	// the value from then on. With kvstore.ErrCondition and kvstore.ErrIdempotencyReuse
+	// the result is valid too.
+	Write(ctx context.Context, cmd kvstore.Command) (kvstore.Result, error)
 	// Get returns what key holds now, linearizably.
-	Get(ctx context.Context, key string) (value []byte, found bool, err error)
+	Get(ctx context.Context, key string) (value kvstore.Value, found bool, err error)
 	// GetStale returns what key holds in this member's own state.
-	GetStale(key string) (value []byte, found bool, err error)
+	GetStale(key string) (value kvstore.Value, found bool, err error)
+	// List returns keys and what they hold now, linearizably.
+	List(ctx context.Context, rq kvstore.ListRequest) (kvstore.List, error)
+	// ListStale returns keys of this member's own state.
+	ListStale(rq kvstore.ListRequest) (kvstore.List, error)
 
 	// Members returns the configuration that this member has applied, by ascending id.
 	Members() []raftnode.Member

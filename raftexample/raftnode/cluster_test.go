@@ -312,7 +312,7 @@ func (c *cluster) put(r *replica, key, value string) {
 
 func (c *cluster) get(r *replica, key string) string {
 	c.t.Helper()
-	var value []byte
+	var value kvstore.Value
 	var found bool
 	err := c.attempts(func(ctx context.Context) (err error) {
 		value, found, err = r.Get(ctx, key)
@@ -321,7 +321,7 @@ func (c *cluster) get(r *replica, key string) string {
 	if err != nil || !found {
 		c.t.Errorf("get %q on %d: found %v, %v", key, r.id, found, err)
 	}
-	return string(value)
+	return string(value.Data)
 }
 
 // change makes a change at whoever leads, again while leadership moves or a

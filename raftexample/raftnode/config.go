@@ -35,6 +35,8 @@ type Machine interface {
 	Apply(entries []*raftpb.Entry, applyConf func(raftpb.ConfChangeI) (*raftpb.ConfState, error)) ([]kvstore.Result, error)
 	// Get returns what key holds now on this member, or kvstore.ErrNotFound.
 	Get(key []byte) (kvstore.Value, error)
+	// List returns keys with what they hold now on this member.
+	List(rq kvstore.ListRequest) (kvstore.List, error)
 	// Applied returns the last applied index.
 	Applied() uint64
 	// WaitApplied returns nil once index is applied.

@@ -206,6 +206,7 @@ type fakeMachine struct {
 	conf     *raftpb.ConfState
 	results  func(e *raftpb.Entry) (kvstore.Result, bool)
 	value    string
+	listErr  error
 }
 
 func (f *fakeMachine) Apply(
@@ -260,6 +261,10 @@ func (f *fakeMachine) Get([]byte) (kvstore.Value, error) {
 		return kvstore.Value{}, kvstore.ErrNotFound
 	}
 	return kvstore.Value{Data: []byte(f.value)}, nil
+}
+
+func (f *fakeMachine) List(kvstore.ListRequest) (kvstore.List, error) {
+	return kvstore.List{}, f.listErr
 }
 
 func (f *fakeMachine) Applied() uint64 {

@@ -91,7 +91,7 @@ func (r *recorder) access(t *testing.T, client int, at *replica, in access) {
 		return
 	}
 	value, _, err := at.Get(ctx, in.key)
-	op.Return, op.Output = r.now(), string(value)
+	op.Return, op.Output = r.now(), string(value.Data)
 	switch {
 	case errors.Is(err, raftnode.ErrNotServed):
 		return

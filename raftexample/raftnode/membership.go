@@ -130,7 +130,7 @@ func (n *Node) changeMembership(ctx context.Context, change *raftpb.ConfChange, 
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	change.Context = data
-	return n.propose(ctx, id, func(ctx context.Context) error {
+	_, err = n.propose(ctx, id, func(ctx context.Context) error {
 		for {
 			err := n.raft.ProposeConfChange(ctx, change)
 			refused, ok := errors.AsType[*raft.ConfChangeError](err)
@@ -143,6 +143,7 @@ func (n *Node) changeMembership(ctx context.Context, change *raftpb.ConfChange, 
 			}
 		}
 	})
+	return err
 }
 
 // TransferLeader makes the member the leader and returns nil when it is. Only the

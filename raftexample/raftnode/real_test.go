@@ -64,7 +64,7 @@ func TestAMemberWithoutAQuorumSaysSoAndGoesOnAfterwards(t *testing.T) {
 	value, found, err := old.GetStale("a")
 	require.NoError(t, err)
 	require.True(t, found)
-	require.Equal(t, "1", string(value))
+	require.Equal(t, "1", string(value.Data))
 
 	var next *replica
 	c.eventually(func() bool {
@@ -171,7 +171,7 @@ func (c *cluster) requireFilled(r *replica, prefix string, n int) {
 		value, found, err := r.GetStale(fmt.Sprint(prefix, i))
 		require.NoError(c.t, err)
 		require.True(c.t, found, "%s%d", prefix, i)
-		require.Equal(c.t, strconv.Itoa(i), string(value))
+		require.Equal(c.t, strconv.Itoa(i), string(value.Data))
 	}
 }
 

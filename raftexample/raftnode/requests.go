@@ -14,44 +14,51 @@ import (
 // the leader changes before.
 const retryPause = 50 * time.Millisecond
 
-// Put returns nil once key holds value on this member, by consensus. It keeps
-// value. An error matches ErrInvalid, ErrNotServed or ErrUnknownOutcome.
-func (n *Node) Put(ctx context.Context, key string, value []byte) error {
-	return n.write(ctx, kvstore.Command{Op: kvstore.OpPut, Key: []byte(key), Value: value})
-}
-
-// Delete returns nil once key is gone on this member, by consensus. An error
-// matches ErrInvalid, ErrNotServed or ErrUnknownOutcome.
-func (n *Node) Delete(ctx context.Context, key string) error {
-	return n.write(ctx, kvstore.Command{Op: kvstore.OpDelete, Key: []byte(key)})
-}
-
-func (n *Node) write(ctx context.Context, cmd kvstore.Command) error {
+// Write has a command applied, by consensus, and returns what became of it on this
+// member. It gives the command an id, and keeps its value. An error matches
+// ErrInvalid, ErrNotServed, ErrUnknownOutcome, kvstore.ErrCondition or
+// kvstore.ErrIdempotencyReuse; the last two are results, and come with the rest of
+// them.
+func (n *Node) Write(ctx context.Context, cmd kvstore.Command) (kvstore.Result, error) {
 	cmd.ID = n.ids.Next()
 	data, err := cmd.Encode()
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalid, err)
+		return kvstore.Result{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	return n.propose(ctx, cmd.ID, func(ctx context.Context) error {
 		return n.raft.Propose(ctx, data)
 	})
 }
 
+// Put writes a value whatever the key holds.
+func (n *Node) Put(ctx context.Context, key string, value []byte) error {
+	_, err := n.Write(ctx, kvstore.Command{Op: kvstore.OpPut, Key: []byte(key), Value: value})
+	return err
+}
+
+// Delete removes a key whatever it holds.
+func (n *Node) Delete(ctx context.Context, key string) error {
+	_, err := n.Write(ctx, kvstore.Command{Op: kvstore.OpDelete, Key: []byte(key)})
+	return err
+}
+
 // propose hands a proposal over and waits until it is applied here. It holds
 // nothing after it has returned.
-func (n *Node) propose(ctx context.Context, id kvstore.RequestID, handOver func(context.Context) error) error {
+func (n *Node) propose(
+	ctx context.Context, id kvstore.RequestID, handOver func(context.Context) error,
+) (kvstore.Result, error) {
 	applied := n.waiting.add(id)
 	defer n.waiting.remove(id)
 	if err := n.handOver(ctx, handOver); err != nil {
-		return err
+		return kvstore.Result{}, err
 	}
 	select {
 	case res := <-applied:
-		return res.Err
+		return res, res.Err
 	case <-ctx.Done():
-		return fmt.Errorf("%w: not applied here in time%s", ErrUnknownOutcome, n.withoutLeader())
+		return kvstore.Result{}, fmt.Errorf("%w: not applied here in time%s", ErrUnknownOutcome, n.withoutLeader())
 	case <-n.running.Done():
-		return fmt.Errorf("%w: %w", ErrUnknownOutcome, n.stopReason())
+		return kvstore.Result{}, fmt.Errorf("%w: %w", ErrUnknownOutcome, n.stopReason())
 	}
 }
 
@@ -107,11 +114,28 @@ func (n *Node) pause(ctx context.Context) bool {
 // Get returns what key holds, linearizably: no older than when Get was called.
 // The value is the caller's. An error matches ErrInvalid or ErrNotServed, or comes
 // from the storage.
-func (n *Node) Get(ctx context.Context, key string) (value []byte, found bool, err error) {
+func (n *Node) Get(ctx context.Context, key string) (value kvstore.Value, found bool, err error) {
 	if err := n.Barrier(ctx); err != nil {
-		return nil, false, err
+		return kvstore.Value{}, false, err
 	}
 	return n.GetStale(key)
+}
+
+// List returns keys, linearizably. Errors are those of Get.
+func (n *Node) List(ctx context.Context, rq kvstore.ListRequest) (kvstore.List, error) {
+	if err := n.Barrier(ctx); err != nil {
+		return kvstore.List{}, err
+	}
+	return n.ListStale(rq)
+}
+
+// ListStale returns keys of this member, which may be behind.
+func (n *Node) ListStale(rq kvstore.ListRequest) (kvstore.List, error) {
+	list, err := n.cfg.Machine.List(rq)
+	if err != nil && n.running.Err() != nil {
+		return kvstore.List{}, fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
+	}
+	return list, err
 }
 
 // Barrier returns nil once this member has applied all that was acknowledged
@@ -135,17 +159,17 @@ func (n *Node) readError(err error, what string) error {
 }
 
 // GetStale returns what key holds on this member, which may be behind.
-func (n *Node) GetStale(key string) (value []byte, found bool, err error) {
+func (n *Node) GetStale(key string) (value kvstore.Value, found bool, err error) {
 	v, err := n.cfg.Machine.Get([]byte(key))
 	switch {
 	case errors.Is(err, kvstore.ErrNotFound):
-		return nil, false, nil
+		return kvstore.Value{}, false, nil
 	case err != nil && n.running.Err() != nil:
-		return nil, false, fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
+		return kvstore.Value{}, false, fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
 	case err != nil:
-		return nil, false, err
+		return kvstore.Value{}, false, err
 	}
-	return v.Data, true, nil
+	return v, true, nil
 }
 
 // withoutLeader explains a wait that was in vain, where it does.

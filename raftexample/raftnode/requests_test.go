@@ -226,7 +226,7 @@ func TestAReadWaitsForItsIndex(t *testing.T) {
 		done := make(chan error, 1)
 		go func() {
 			value, found, err := b.Get(t.Context(), "a")
-			if err == nil && (!found || string(value) != "1") {
+			if err == nil && (!found || string(value.Data) != "1") {
 				err = errUnexpected
 			}
 			done <- err
