@@ -40,11 +40,11 @@ func TestASeedThatBreaksARuleIsCutDownAndShown(t *testing.T) {
 	assert.Regexp(t, `^BROKEN in seed 1: linearizability\n  .*\n  [0-9]+ actions, shrunk to [0-9]+:\n`, text)
 	assert.Contains(t, text, "raftsim view 1 -members 3 -time 2s\n")
 	assert.Contains(t, text, "1 run: one broke a rule\n")
-	for _, name := range []string{"seed-1.txt", "seed-1.html", "seed-1.schedule"} {
-		assert.Contains(t, text, filepath.Join(out, name))
-		assert.FileExists(t, filepath.Join(out, name))
+	for _, name := range []string{"trace.txt", "trace.html", "schedule.txt", "schedule_test.go"} {
+		assert.Contains(t, text, filepath.Join(out, "seed-1", name))
+		assert.FileExists(t, filepath.Join(out, "seed-1", name))
 	}
-	content, err := os.ReadFile(filepath.Join(out, "seed-1.txt"))
+	content, err := os.ReadFile(filepath.Join(out, "seed-1", "trace.txt"))
 	require.NoError(t, err)
 	assert.Contains(t, string(content), "BROKEN at event")
 }

@@ -10,7 +10,7 @@ const replayUsage = `raftsim replay repeats a run and prints what happened, one 
 same run gives the same text, byte for byte.
 
   raftsim replay 7                         the run of a seed
-  raftsim replay raftsim-failures/seed-7.schedule
+  raftsim replay raftsim-failures/seed-7/schedule.txt
   raftsim replay member-3.raftrec          what a member of yours did
 
 ` + sourceHelp + `

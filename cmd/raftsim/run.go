@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"time"
 
@@ -123,7 +124,8 @@ func (f *runFlags) command(ctx context.Context, std streams) (int, error) {
 // show makes a failing run again, cuts it down, and writes what shows it. Where no
 // schedule breaks the rule again, the run itself is shown.
 func (f *runFlags) show(ctx context.Context, broken *failure, std streams) error {
-	options, name := f.spec.options(broken.Seed), fmt.Sprintf("seed-%d", broken.Seed)
+	options := f.spec.options(broken.Seed)
+	dir := filepath.Join(f.out, fmt.Sprintf("seed-%d", broken.Seed))
 	_, schedule, err := rafttest.Capture(options)
 	if err != nil {
 		return err
@@ -133,7 +135,7 @@ func (f *runFlags) show(ctx context.Context, broken *failure, std streams) error
 		if err != nil {
 			return err
 		}
-		broken.Files, err = writeTrace(f.out, name, t)
+		broken.Files, err = writeRun(dir, t)
 		return err
 	}
 	broken.Actions = len(schedule.Actions)
@@ -141,7 +143,7 @@ func (f *runFlags) show(ctx context.Context, broken *failure, std streams) error
 		schedule = shrink(ctx, schedule, f.shrink, std)
 	}
 	broken.Shrunk = len(schedule.Actions)
-	broken.Files, err = writeSchedule(f.out, name, schedule)
+	broken.Files, err = schedule.WriteFiles(dir, rafttest.GoTest{})
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/seed-289bd6ac/raft/rafttest"
@@ -13,7 +14,7 @@ const shrinkUsage = `raftsim shrink cuts a failing run down to a short schedule 
 and writes what shows it: the schedule, its trace as text and as a page, a Go test.
 
   raftsim shrink 7                         the run of a seed
-  raftsim shrink raftsim-failures/seed-7.schedule
+  raftsim shrink raftsim-failures/seed-7/schedule.txt
 
   7               the run of this seed; the flags of run say what is simulated
   FILE            a schedule
@@ -51,7 +52,7 @@ func shrinkCommand(ctx context.Context, args []string, std streams) (int, error)
 		return exitPass, nil
 	}
 	short := shrink(ctx, whole, limit, std)
-	paths, err := writeSchedule(out, src.name, short)
+	paths, err := short.WriteFiles(filepath.Join(out, src.name), rafttest.GoTest{})
 	if err != nil {
 		return 0, err
 	}

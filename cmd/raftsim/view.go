@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"os"
+	"io"
 
 	"github.com/seed-289bd6ac/raft/rafttest/trace"
 )
@@ -12,7 +12,7 @@ arrows of messages, logs at any time, and why a rule was broken. The page is one
 file and needs no network. Runs that pass are worth a look, too.
 
   raftsim view 7                           the run of a seed
-  raftsim view raftsim-failures/seed-7.schedule
+  raftsim view raftsim-failures/seed-7/schedule.txt
   raftsim view member-3.raftrec            what a member of yours did
 
 ` + sourceHelp + `
@@ -38,7 +38,7 @@ func viewCommand(_ context.Context, args []string, std streams) (int, error) {
 	if out == "" {
 		out = src.name + ".html"
 	}
-	if err := writeFile(out, func(w *os.File) error { return trace.WriteHTML(w, t) }); err != nil {
+	if err := writeFile(out, func(w io.Writer) error { return trace.WriteHTML(w, t) }); err != nil {
 		return 0, err
 	}
 	if v := t.Violation; v != nil {
