@@ -21,7 +21,7 @@ type batch struct {
 	// simulate runs one seed; nil: in a simulator, as spec says.
 	simulate func(seed uint64) (outcome, error)
 	// watch is told now and then how far it is, with how long it has taken.
-	watch func(sum *tally, passed time.Duration)
+	watch func(ended progressCount, passed time.Duration)
 }
 
 const (
@@ -196,7 +196,7 @@ func (b *batch) collect(ctx context.Context, begin time.Time, d *dealer, results
 			}
 		case <-ticker.C:
 			if b.watch != nil {
-				b.watch(l.sum, time.Since(begin))
+				b.watch(l.ended, time.Since(begin))
 			}
 		case <-timeUp:
 			d.close()
@@ -221,12 +221,19 @@ type ledger struct {
 	// failures is how many failing seeds count, failed how many there were.
 	failures, failed int
 	sum              *tally
+	// ended counts what has ended, early or not.
+	ended progressCount
 }
+
+// progressCount is what is shown of a batch that goes on.
+type progressCount struct{ seeds, events uint64 }
 
 func (l *ledger) full() bool { return len(l.sum.failures) == l.failures }
 
 // add reports whether enough seeds have failed, counted or early.
 func (l *ledger) add(o outcome) (enough bool) {
+	l.ended.seeds++
+	l.ended.events += o.Events
 	if o.Violation != nil {
 		l.failed++
 	}

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/assert"
-
-	"github.com/seed-289bd6ac/raft/rafttest"
 )
 
 func TestProgressIsALineNowAndThenWhereItIsKept(t *testing.T) {
@@ -30,14 +28,11 @@ func TestProgressIsOneLineOnATerminal(t *testing.T) {
 }
 
 func TestProgressTellsRateAndTimeLeft(t *testing.T) {
-	sum := newTally()
-	for seed := range uint64(10) {
-		sum.add(outcome{Result: rafttest.Result{Seed: seed, Events: 2000}, marks: rafttest.NewMarks()})
-	}
+	ended := progressCount{seeds: 10, events: 20_000}
 	b := &batch{seeds: seedRange{first: 1, last: 40}, parallel: 2}
 	assert.Equal(t, "10/40 runs  20.0k events  10.0k/s, 5.0k/s per core  5 runs/s  0:06 left",
-		b.progressLine(sum, 2*time.Second))
+		b.progressLine(ended, 2*time.Second))
 	b = &batch{seeds: seedRange{first: 1, last: open}, parallel: 2, limit: time.Minute}
 	assert.Equal(t, "10 runs  20.0k events  10.0k/s, 5.0k/s per core  5 runs/s  0:58 left",
-		b.progressLine(sum, 2*time.Second))
+		b.progressLine(ended, 2*time.Second))
 }

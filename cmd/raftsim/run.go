@@ -95,7 +95,7 @@ func runCommand(ctx context.Context, args []string, std streams) (int, error) {
 // command simulates, and shows what came of it.
 func (f *runFlags) command(ctx context.Context, std streams) (int, error) {
 	show := newProgress(std.err)
-	f.watch = func(sum *tally, passed time.Duration) { show.show(passed, f.progressLine(sum, passed)) }
+	f.watch = func(ended progressCount, passed time.Duration) { show.show(passed, f.progressLine(ended, passed)) }
 	sum, err := f.run(ctx)
 	show.clear()
 	if err != nil {
@@ -148,20 +148,20 @@ func (f *runFlags) show(ctx context.Context, broken *failure, std streams) error
 }
 
 // progressLine tells how far a batch is.
-func (b *batch) progressLine(sum *tally, passed time.Duration) string {
+func (b *batch) progressLine(ended progressCount, passed time.Duration) string {
 	total, left := "", time.Duration(0)
 	switch n := b.seeds.count(); {
 	case b.limit > 0:
 		left = b.limit - passed
-	case n > 0 && sum.seeds > 0:
-		left = time.Duration(float64(passed) / float64(sum.seeds) * float64(n-sum.seeds))
+	case n > 0 && ended.seeds > 0:
+		left = time.Duration(float64(passed) / float64(ended.seeds) * float64(n-ended.seeds))
 	}
 	if n := b.seeds.count(); n > 0 {
 		total = fmt.Sprintf("/%d", n)
 	}
-	perSecond := rate(sum.events, passed.Seconds())
-	line := fmt.Sprintf("%d%s runs  %s events  %s/s, %s/s per core  %.0f runs/s", sum.seeds, total, count(sum.events),
-		count(perSecond), count(perSecond/float64(b.parallel)), rate(sum.seeds, passed.Seconds()))
+	perSecond := rate(ended.events, passed.Seconds())
+	line := fmt.Sprintf("%d%s runs  %s events  %s/s, %s/s per core  %.0f runs/s", ended.seeds, total, count(ended.events),
+		count(perSecond), count(perSecond/float64(b.parallel)), rate(ended.seeds, passed.Seconds()))
 	if left > 0 {
 		line += "  " + clock(left) + " left"
 	}
