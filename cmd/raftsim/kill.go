@@ -21,6 +21,8 @@ type kill struct {
 	Name     string   `json:"name"`
 	Change   string   `json:"change"`
 	Expected []string `json:"expected"`
+	// HeldOut: checks were not made for it.
+	HeldOut bool `json:"held_out,omitempty"`
 	// By is the command that noticed, empty for none: the copy survived.
 	By     string `json:"by,omitempty"`
 	Rule   string `json:"rule,omitempty"`
@@ -61,7 +63,7 @@ const (
 
 // killAll builds and simulates the chosen copies one by one.
 func (f *mutantFlags) killAll(ctx context.Context, std streams) (*killTable, error) {
-	table := &killTable{Machine: describeMachine(), Limit: f.limit.Seconds(), ExploreLimit: f.explored.Seconds(), Parallel: f.parallel}
+	table := &killTable{Command: f.command, Machine: describeMachine(), Limit: f.limit.Seconds(), ExploreLimit: f.explored.Seconds(), Parallel: f.parallel}
 	show := newProgress(std.err)
 	for i, m := range f.chosen {
 		if ctx.Err() != nil {
@@ -69,7 +71,7 @@ func (f *mutantFlags) killAll(ctx context.Context, std streams) (*killTable, err
 			return table, nil
 		}
 		show.show(0, fmt.Sprintf("%d/%d %s %s ...", i+1, len(f.chosen), m.Number, m.Name))
-		k := kill{Number: m.Number, Name: m.Name, Change: m.Change, Expected: m.Expected}
+		k := kill{Number: m.Number, Name: m.Name, Change: m.Change, Expected: m.Expected, HeldOut: m.HeldOut()}
 		if err := f.judge(ctx, m, &k); err != nil && ctx.Err() == nil {
 			k.Problem = err.Error()
 		}

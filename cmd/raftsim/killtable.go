@@ -14,6 +14,8 @@ import (
 
 // killTable is what became of all broken copies.
 type killTable struct {
+	// Command made the table.
+	Command string `json:"command"`
 	Machine string `json:"machine"`
 	// Limit is for how many seconds each copy was simulated, ExploreLimit explored, on
 	// Parallel cores.
@@ -35,21 +37,53 @@ func (t *killTable) survivors() int {
 	return n
 }
 
-// writeMarkdown writes the table for people.
+// writeMarkdown writes the table as a document for people.
 func (t *killTable) writeMarkdown(w io.Writer) error {
 	out := bufio.NewWriter(w)
-	fmt.Fprintf(out, "%d of %d broken copies were noticed. Each was simulated for at most %.0f s and explored for at\n"+
-		"most %.0f s, on %d cores (%s).\n\n",
-		len(t.Kills)-t.survivors(), len(t.Kills), t.Limit, t.ExploreLimit, t.Parallel, t.Machine)
-	fmt.Fprintln(out, "| # | change | expected | first checker | seeds | seconds | shrunk to | explorer |")
-	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|")
-	for _, k := range t.Kills {
-		fmt.Fprintln(out, k.row())
-	}
+	fmt.Fprintf(out, "# Broken copies, and what noticed them\n\nMade by `%s`.\n\n", t.Command)
+	fmt.Fprintf(out, "Each was simulated for at most %.0f s%s, on %d cores (%s).\n", t.Limit, t.explored(), t.Parallel, t.Machine)
 	if c := t.Control; c != nil {
-		fmt.Fprintf(out, "\nThe library as it is, %d seeds in %.0f s: %s.\n", c.Runs, c.Seconds, c.verdict())
+		fmt.Fprintf(out, "The library as it is, %d seeds in %.0f s: %s.\n", c.Runs, c.Seconds, c.verdict())
 	}
+	writeSection(out, "Those that the checks were made for", t.where(false))
+	writeSection(out, "Others, kept apart while the checks were made", t.where(true))
 	return out.Flush()
+}
+
+func (t *killTable) explored() string {
+	if t.ExploreLimit == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" and explored for at most %.0f s", t.ExploreLimit)
+}
+
+// where returns those that are held out, or those that are not.
+func (t *killTable) where(heldOut bool) []kill {
+	var kills []kill
+	for _, k := range t.Kills {
+		if k.HeldOut == heldOut {
+			kills = append(kills, k)
+		}
+	}
+	return kills
+}
+
+func writeSection(w io.Writer, title string, kills []kill) {
+	if len(kills) == 0 {
+		return
+	}
+	noticed := 0
+	for _, k := range kills {
+		if k.noticed() {
+			noticed++
+		}
+	}
+	fmt.Fprintf(w, "\n## %s\n\n%d of %d were noticed.\n\n", title, noticed, len(kills))
+	fmt.Fprintln(w, "| # | change | expected | first checker | seeds | seconds | shrunk to | explorer |")
+	fmt.Fprintln(w, "|---|---|---|---|---|---|---|---|")
+	for _, k := range kills {
+		fmt.Fprintln(w, k.row())
+	}
 }
 
 func (k *kill) row() string {
@@ -63,7 +97,7 @@ func (k *kill) row() string {
 			shortest = fmt.Sprintf("%d (%s, %s)", e.Actions, e.Model, e.Rule)
 		}
 	}
-	return fmt.Sprintf("| %s | %s | %s | %s | %d | %.1f | %s | %s |", k.Number, escape(k.Change),
+	return fmt.Sprintf("| %s | %s | %s | %s | %d | %.1f | %s | %s |", k.Number, escape(k.Name+": "+k.Change),
 		escape(strings.Join(k.Expected, " or ")), escape(k.verdict()), k.Runs, k.Seconds, shrunk, shortest)
 }
 

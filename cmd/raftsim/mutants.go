@@ -43,12 +43,14 @@ type mutantFlags struct {
 	parallel int
 	control  uint64
 	root     string
-	out      string
-	json     bool
+	// command is the command line, for people.
+	command string
+	out     string
+	json    bool
 }
 
 func parseMutants(args []string, std streams) (*mutantFlags, error) {
-	f := &mutantFlags{}
+	f := &mutantFlags{command: strings.Join(append([]string{"go run ./cmd/raftsim mutants"}, args...), " ")}
 	set := newFlags("mutants", mutantsUsage, std)
 	var only string
 	var others, all bool
