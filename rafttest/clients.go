@@ -73,7 +73,6 @@ func (s *Sim) server() *member {
 
 // answered implements watcher.
 func (s *Sim) answered(op operation) {
-	s.answers++
 	if int(op.client) < len(s.clients) && s.clients[op.client].op == op {
 		s.clients[op.client].op.number = 0
 	}

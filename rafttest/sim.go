@@ -22,9 +22,8 @@ type Sim struct {
 	net     network
 	clients []client
 	nextOp  uint64
-	// answers counts the operations that have ended; silent: clients ask nothing now.
-	answers uint64
-	silent  bool
+	// silent: clients ask nothing now.
+	silent bool
 	// supervisor is how long a member stays down at most, in microseconds.
 	supervisor uint64
 	// patience is how long a client waits for an answer, in microseconds.
