@@ -12,7 +12,12 @@ import (
 func (c *cluster) propose(m *member, data []byte) {
 	op, _, _ := operationOf(data)
 	c.history.begin(op, m.id, data, false)
-	if err := m.rn.Propose(data); err != nil {
+	target := m.seen.status.LeadTransferee
+	err := m.rn.Propose(data)
+	if err == nil && target != raft.None {
+		c.broken(TransferHoldsProposals, m, "it takes a proposal while leadership is being transferred to %d", target)
+	}
+	if err != nil {
 		c.noteError(m, err)
 		c.history.refused(op)
 		c.watch.answered(op)

@@ -58,6 +58,9 @@ const (
 	ReadsAreAnsweredOnce Rule = "reads are answered once"
 	// Linearizability: the history of the clients could have been made by one machine.
 	Linearizability Rule = "linearizability"
+	// TransferHoldsProposals: while a leader hands over, it takes no proposals, so that
+	// the target can catch up (thesis §3.10).
+	TransferHoldsProposals Rule = "transfer holds proposals"
 	// Limits: messages, windows and queues keep to the limits of Config.
 	Limits Rule = "limits"
 	// Invariants: what RawNode.CheckInvariants looks at holds.
