@@ -21,7 +21,8 @@ const usage = `raftexample is a replicated key-value store over HTTP.
 
   raftexample                      three members in this process
   raftexample --id N --cluster L   one member; the same line restarts it
-  raftexample certs -h             certificates for trials of TLS
+  raftexample COMMAND -h           put, get, del, list, members, status, bench,
+                                   certs: ask a cluster, try it, or prepare one
 
 Flags:
   --data DIR             data of all members, in DIR/{id}  (./raftexample-data)
@@ -45,11 +46,11 @@ Flags:
 
 Examples:
   raftexample --id 1 --cluster 1=http://a:12379,2=http://b:12379 --insecure
-  curl -X PUT -d hello http://127.0.0.1:12380/kv/greeting
-  curl http://127.0.0.1:12380/kv/greeting
-  curl http://127.0.0.1:12380/status                       also /members, /healthz
-  curl -X POST http://127.0.0.1:12380/members/2/leader     also DELETE /members/2
-  curl -d http://d:12379 http://127.0.0.1:12380/members/4  also ?learner=true
+  raftexample put greeting hello
+  raftexample status                     --endpoints a:12380,b:12380 elsewhere
+  curl http://127.0.0.1:12380/kv/greeting         also /status, /members, /healthz
+  raftexample members lead 2
+  raftexample members add 4 http://d:12379         also --learner
   raftexample --id 4 --join --insecure --cluster 1=http://a:12379,4=http://d:12379
 `
 

@@ -48,6 +48,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "certs" {
 		return makeCerts(args[1:], stdout, stderr)
 	}
+	if len(args) > 0 {
+		if c, ok := commands()[args[0]]; ok {
+			return c.run(ctx, args[0], args[1:], streams{in: os.Stdin, out: stdout, err: stderr})
+		}
+	}
 	opts, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
@@ -169,7 +174,7 @@ Member %d leads. The data are in %s. Try, in another terminal:
   curl http://%s/kv/greeting
   curl http://%s/status
 
-Ctrl-C ends it.
+Ctrl-C ends it. raftexample -h tells of put, get, status, bench and more.
 
 `, leader, dir, first, last, first)
 }

@@ -153,7 +153,7 @@ func newMachines(t *testing.T) *machines {
 
 func (c *machines) start(id int) { c.running[id] = launch(c.t, c.args[id]...) }
 
-var client = &http.Client{Timeout: patience}
+var browser = &http.Client{Timeout: patience}
 
 // ask returns status 0 where the member cannot be reached.
 func ask(addr, method, path, body string) (int, string) {
@@ -161,7 +161,7 @@ func ask(addr, method, path, body string) (int, string) {
 	if err != nil {
 		return 0, err.Error()
 	}
-	resp, err := client.Do(r)
+	resp, err := browser.Do(r)
 	if err != nil {
 		return 0, err.Error()
 	}

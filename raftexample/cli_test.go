@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// say runs a command on the cluster and returns its exit status and what it prints.
+func (c *machines) say(stdin string, args ...string) (status int, out, errs string) {
+	c.t.Helper()
+	endpoints := strings.Join([]string{c.clients[1], c.clients[2], c.clients[3]}, ",")
+	rest := append([]string{"--endpoints", endpoints, "--timeout", patience.String()}, args[1:]...)
+	var stdout, stderr bytes.Buffer
+	command, known := commands()[args[0]]
+	require.True(c.t, known, args[0])
+	status = command.run(c.t.Context(), args[0], rest, streams{strings.NewReader(stdin), &stdout, &stderr})
+	return status, stdout.String(), stderr.String()
+}
+
+// says is say for what must succeed.
+func (c *machines) says(args ...string) string {
+	c.t.Helper()
+	status, out, errs := c.say("", args...)
+	require.Zero(c.t, status, "%q: %s", args, errs)
+	return out
+}
+
+func TestACommandLineDoesWhatCurlDoes(t *testing.T) {
+	c := newMachines(t)
+	c.leader()
+	revision := strings.TrimSpace(c.says("put", "a/b", "one"))
+	require.Equal(t, "one", c.says("get", "a/b"))
+	require.Equal(t, revision+"\n", c.says("get", "a/b", "--revision", "--stale"))
+	status, out, errs := c.say("from a pipe", "put", "--if-revision", revision, "a/b")
+	require.Zero(t, status, errs)
+	require.Equal(t, "from a pipe", c.says("get", "a/b"))
+	for _, args := range [][]string{
+		{"put", "--if-revision", revision, "a/b", "x"}, {"del", "--if-revision", revision, "a/b"}, {"put", "--create", "a/b", "x"},
+	} {
+		status, _, errs = c.say("", args...)
+		require.Equal(t, 1, status, args)
+		require.Contains(t, errs, "condition does not hold", args)
+	}
+	require.NotEqual(t, revision+"\n", out)
+
+	c.says("put", "--create", "--", "-c", "")
+	require.Regexp(t, `^\d+\t-c\n\d+\ta%2Fb\n$`, c.says("list"))
+	require.Regexp(t, `^\d+\ta%2Fb\t"from a pipe"\n$`, c.says("list", "a", "--values"))
+	c.says("del", "a/b")
+	status, _, errs = c.say("", "get", "a/b")
+	require.Equal(t, 1, status)
+	require.Contains(t, errs, "no such key")
+}
+
+func TestACommandLineRunsTheCluster(t *testing.T) {
+	c := newMachines(t)
+	next := 1 + c.leader()%3
+	require.Eventually(t, func() bool {
+		status, _, _ := c.say("", "members", "lead", strconv.Itoa(next))
+		return status == 0
+	}, patience, 10*time.Millisecond)
+	require.Equal(t, next, c.leader())
+	require.Regexp(t, `(?s)ENDPOINT.*leader`, c.says("status"))
+	c.says("members", "add", "4", "http://127.0.0.1:1", "--learner")
+	require.Regexp(t, `(?m)^4 +learner +http://127.0.0.1:1$`, c.says("members"))
+	c.says("members", "remove", "4")
+	require.Equal(t, 3, strings.Count(c.says("members"), "voter"))
+
+	removed := c.running[next]
+	delete(c.running, next)
+	removed.kill(t)
+	c.says("put", "a", "still here")
+	out := c.says("bench", "--duration", "1100ms", "--clients", "4", "--reads", "50")
+	require.Regexp(t, `^\d+ requests in .*; 0 failed\n`, out)
+	require.Contains(t, out, "##")
+	for _, p := range c.running {
+		p.kill(t)
+	}
+	c.running = nil
+}
+
+func TestABenchOfNothingFails(t *testing.T) {
+	down := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }))
+	defer down.Close()
+	var out, errs bytes.Buffer
+	args := []string{"--endpoints", down.URL, "--duration", "10ms", "--timeout", "5ms", "--clients", "1"}
+	require.Equal(t, 1, commands()["bench"].run(t.Context(), "bench", args, streams{nil, &out, &errs}))
+	require.Contains(t, out.String(), "0 requests")
+	args = []string{"--endpoints", down.URL}
+	require.Equal(t, 1, commands()["status"].run(t.Context(), "status", args, streams{nil, io.Discard, &errs}))
+	require.Contains(t, errs.String(), "no leader answers")
+}
+
+func TestCommandLinesThatMakeNoSenseAreExplained(t *testing.T) {
+	for _, tt := range []struct{ args, says string }{
+		{"put", "a key"}, {"put a b c", "a key"}, {"put a b --create --if-revision 3", "one must do"}, {"get", "one key"},
+		{"del a b", "one key"}, {"list a b", "prefix"}, {"members add", "add what?"}, {"members add x", "no id"},
+		{"members lead 0", "no id"}, {"members rename 3", "unexpected"}, {"status x", "unexpected"}, {"bench x", "unexpected"},
+		{"bench --reads 101", "of 100"}, {"bench --clients 0", "positive"}, {"bench --size -1", "--size"},
+		{"get a --endpoints ftp://h:1", "endpoint"}, {"get a --timeout 0s", "positive"}, {"get a --unknown", "unknown"},
+	} {
+		var out bytes.Buffer
+		require.Equal(t, 2, run(t.Context(), strings.Fields(tt.args), io.Discard, &out), tt.args)
+		require.Contains(t, out.String(), tt.says, tt.args)
+	}
+	for _, args := range []string{"get a --ca missing.pem", "get a --token-file missing", "get a --cert missing --key missing"} {
+		var out bytes.Buffer
+		require.Equal(t, 1, run(t.Context(), strings.Fields(args), io.Discard, &out), args)
+		require.Contains(t, out.String(), "missing", args)
+	}
+}
+
+func TestHelpOfEveryCommandFitsAScreen(t *testing.T) {
+	for name := range commands() {
+		var out bytes.Buffer
+		require.Zero(t, run(t.Context(), []string{name, "-h"}, io.Discard, &out), name)
+		require.True(t, strings.HasPrefix(out.String(), "raftexample "+name), name)
+		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
+		require.LessOrEqual(t, len(lines), 24, name)
+		for _, line := range lines {
+			require.LessOrEqual(t, len(line), 84, line)
+		}
+		require.Contains(t, usage, name)
+	}
+}
+
+func TestLatenciesAreAtMostAQuarterTooHigh(t *testing.T) {
+	for d := time.Duration(1); d < time.Hour; d = d*3/2 + 1 {
+		end := upTo(bucketOf(d))
+		require.Greater(t, end, d)
+		require.LessOrEqual(t, end, max(5, d+d/4+1))
+	}
+	l := &latencies{}
+	for i := range 1000 {
+		l.add(time.Duration(i)*time.Millisecond, nil)
+	}
+	require.InDelta(t, 500, l.quantile(0.5).Milliseconds(), 130)
+	require.InDelta(t, 990, l.quantile(0.99).Milliseconds(), 260)
+	require.Regexp(t, regexp.MustCompile(`^1\.\d+s$`), l.quantile(1).String())
+}

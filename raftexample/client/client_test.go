@@ -1,0 +1,191 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-289bd6ac/raft/raftexample/client"
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
+)
+
+// script is a member that answers as it is told, and then with the last answer.
+type script struct {
+	mu       sync.Mutex
+	answers  []func(w http.ResponseWriter)
+	requests []*http.Request
+	bodies   []string
+}
+
+func (s *script) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	s.mu.Lock()
+	s.requests, s.bodies = append(s.requests, r), append(s.bodies, string(body))
+	answer := s.answers[0]
+	if len(s.answers) > 1 {
+		s.answers = s.answers[1:]
+	}
+	s.mu.Unlock()
+	answer(w)
+}
+
+func says(status int, body string, headers ...string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		for i := 0; i < len(headers); i += 2 {
+			w.Header().Set(headers[i], headers[i+1])
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body)
+	}
+}
+
+func refuses(status int, code string) func(http.ResponseWriter) {
+	return says(status, fmt.Sprintf(`{"error":"no","code":%q}`, code))
+}
+
+func hangsUp(http.ResponseWriter) { panic(http.ErrAbortHandler) }
+
+// serve returns a member and its endpoint.
+func serve(t *testing.T, answers ...func(http.ResponseWriter)) (*script, string) {
+	t.Helper()
+	s := &script{answers: answers}
+	server := httptest.NewServer(s)
+	t.Cleanup(server.Close)
+	return s, server.URL
+}
+
+// nobody returns an endpoint at which nobody listens.
+func nobody(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, listener.Close())
+	return "http://" + listener.Addr().String()
+}
+
+func open(t *testing.T, endpoints ...string) *client.Client {
+	t.Helper()
+	c, err := client.New(client.Config{Endpoints: endpoints, Token: "secret", AttemptTimeout: 10 * time.Second})
+	require.NoError(t, err)
+	return c
+}
+
+func TestAWriteIsSentAgainUnderTheSameName(t *testing.T) {
+	first, one := serve(t, refuses(503, "unknown_outcome"), hangsUp)
+	second, two := serve(t, refuses(503, "unavailable"), says(204, "", "ETag", `"12"`))
+	c := open(t, nobody(t), one, two)
+	revision, err := c.Put(t.Context(), "a/b", []byte("v"), kvstore.Condition{Kind: kvstore.IfRevision, Revision: 7})
+	require.NoError(t, err)
+	require.EqualValues(t, 12, revision)
+	names := map[string]bool{}
+	for i, r := range append(first.requests, second.requests...) {
+		names[r.Header.Get("Idempotency-Key")] = true
+		require.Equal(t, "PUT", r.Method)
+		require.Equal(t, "/kv/a%2Fb", r.URL.EscapedPath())
+		require.Equal(t, `"7"`, r.Header.Get("If-Match"))
+		require.Equal(t, "Bearer secret", r.Header.Get("Authorization"))
+		require.Equal(t, "v", append(first.bodies, second.bodies...)[i])
+	}
+	// net/http itself repeats what has an idempotency key, when a connection breaks.
+	require.GreaterOrEqual(t, len(first.requests), 2)
+	require.Len(t, second.requests, 2)
+	require.Len(t, names, 1)
+	require.NotContains(t, names, "")
+
+	_, err = c.Put(t.Context(), "a/b", []byte("v"), kvstore.Condition{})
+	require.NoError(t, err)
+	require.Len(t, second.requests, 3, "whoever answered is asked first")
+	require.NotContains(t, names, second.requests[2].Header.Get("Idempotency-Key"), "another request has another name")
+}
+
+func TestARefusalForGoodIsNotRepeated(t *testing.T) {
+	for status, code := range map[int]string{
+		400: "invalid", 401: "unauthorized", 409: "conflict", 412: "condition_failed", 413: "too_large", 422: "idempotency_reused",
+	} {
+		s, endpoint := serve(t, refuses(status, code))
+		_, other := serve(t, says(204, "", "ETag", `"1"`))
+		_, err := open(t, endpoint, other).Put(t.Context(), "a", nil, kvstore.Condition{Kind: kvstore.IfAbsent})
+		refusal, ok := errors.AsType[*client.Error](err)
+		require.True(t, ok)
+		require.Equal(t, client.Error{Status: status, Code: code, Message: "no"}, *refusal)
+		require.Len(t, s.requests, 1)
+	}
+}
+
+// What may have taken effect is not asked for twice.
+func TestAChangeOfTheMembershipIsRepeatedOnlyWithoutEffect(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer func(http.ResponseWriter)
+		again  bool
+	}{
+		{"unavailable", refuses(503, "unavailable"), true},
+		{"not the leader", refuses(503, "not_leader"), true},
+		{"unknown", refuses(503, "unknown_outcome"), false},
+		{"silence", hangsUp, false},
+		{"something else", says(502, "bad gateway"), false},
+	} {
+		_, one := serve(t, tt.answer)
+		second, two := serve(t, says(204, ""))
+		err := open(t, nobody(t), one, two).RemoveMember(t.Context(), 2)
+		require.Equal(t, tt.again, err == nil, "%s: %v", tt.name, err)
+		require.Equal(t, tt.again, len(second.requests) == 1, tt.name)
+	}
+}
+
+func TestARequestEndsWithItsContext(t *testing.T) {
+	_, endpoint := serve(t, refuses(503, "unavailable"))
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := open(t, endpoint).Get(ctx, "a", false)
+	require.Error(t, err)
+	_, err = open(t, nobody(t)).Get(ctx, "a", false)
+	require.Error(t, err)
+}
+
+func TestAValueComesWithItsRevision(t *testing.T) {
+	s, endpoint := serve(t, says(200, "value", "ETag", `"3"`), refuses(404, "not_found"), says(200, "value"))
+	c := open(t, endpoint)
+	v, err := c.Get(t.Context(), "a", true)
+	require.NoError(t, err)
+	require.Equal(t, kvstore.Value{Data: []byte("value"), Revision: 3}, v)
+	require.Equal(t, "consistency=stale", s.requests[0].URL.RawQuery)
+	_, err = c.Get(t.Context(), "a", false)
+	require.ErrorIs(t, err, client.ErrNotFound)
+	_, err = c.Get(t.Context(), "a", false)
+	require.ErrorContains(t, err, "revision", "an answer of something else")
+}
+
+func TestALongListIsReadInParts(t *testing.T) {
+	s, endpoint := serve(t,
+		says(200, `{"keys":[{"key":"a%2Fb","revision":1,"value":"dg=="},{"key":"%FF","revision":2}],"next":"bmV4dA"}`),
+		says(200, `{"keys":[{"key":"z","revision":3}]}`))
+	var items []kvstore.Item
+	each := func(item kvstore.Item) error { items = append(items, item); return nil }
+	require.NoError(t, open(t, endpoint).List(t.Context(), "p&", true, each))
+	require.Equal(t, []kvstore.Item{
+		{Key: []byte("a/b"), Value: kvstore.Value{Data: []byte("v"), Revision: 1}},
+		{Key: []byte("\xff"), Value: kvstore.Value{Revision: 2}},
+		{Key: []byte("z"), Value: kvstore.Value{Revision: 3}},
+	}, items)
+	require.Equal(t, "p&", s.requests[1].URL.Query().Get("prefix"))
+	require.Equal(t, "bmV4dA", s.requests[1].URL.Query().Get("continue"))
+	stop := errors.New("enough")
+	require.ErrorIs(t, open(t, endpoint).List(t.Context(), "", false, func(kvstore.Item) error { return stop }), stop)
+}
+
+func TestEndpointsThatAreNoneAreRefused(t *testing.T) {
+	for _, endpoints := range [][]string{nil, {"127.0.0.1:1"}, {"ftp://h:1"}, {"http://h:1/path"}, {"http://"}, {"http://h:1", "%"}} {
+		_, err := client.New(client.Config{Endpoints: endpoints})
+		require.Error(t, err, "%v", endpoints)
+	}
+}

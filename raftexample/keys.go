@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"io"
+	"net/url"
+
+	"github.com/seed-289bd6ac/raft/raftexample/client"
+	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
+)
+
+const putUsage = `raftexample put KEY [VALUE] puts a value, or standard input, prints the revision.
+
+  --create           only if there is no such key
+  --if-revision N    only if the key has that revision
+` + remoteUsage
+
+// conditionFlags are the flags of a write that takes effect under a condition.
+type conditionFlags struct {
+	create   bool
+	revision uint64
+}
+
+func (f conditionFlags) condition() (kvstore.Condition, error) {
+	switch {
+	case f.create && f.revision != 0:
+		return kvstore.Condition{}, usagef("--create and --if-revision: one must do")
+	case f.create:
+		return kvstore.Condition{Kind: kvstore.IfAbsent}, nil
+	case f.revision != 0:
+		return kvstore.Condition{Kind: kvstore.IfRevision, Revision: f.revision}, nil
+	}
+	return kvstore.Condition{}, nil
+}
+
+func putCommand(set *flag.FlagSet) func(context.Context, []string, streams) error {
+	var flags conditionFlags
+	set.BoolVar(&flags.create, "create", false, "")
+	set.Uint64Var(&flags.revision, "if-revision", 0, "")
+	return asking(set, func(ctx context.Context, c *client.Client, args []string, s streams) error {
+		if len(args) != 1 && len(args) != 2 {
+			return usagef("a key and at most one value are needed")
+		}
+		condition, err := flags.condition()
+		if err != nil {
+			return err
+		}
+		var value []byte
+		if len(args) == 2 {
+			value = []byte(args[1])
+		} else if value, err = io.ReadAll(io.LimitReader(s.in, httpapi.MaxValueBytes+1)); err != nil {
+			return err
+		}
+		revision, err := c.Put(ctx, args[0], value, condition)
+		if err == nil {
+			s.printf("%d\n", revision)
+		}
+		return err
+	})
+}
+
+const getUsage = `raftexample get KEY prints the value, as it is.
+
+  --stale       as far as the member that answers knows
+  --revision    print the revision instead of the value
+` + remoteUsage
+
+func getCommand(set *flag.FlagSet) func(context.Context, []string, streams) error {
+	stale := set.Bool("stale", false, "")
+	revision := set.Bool("revision", false, "")
+	return asking(set, func(ctx context.Context, c *client.Client, args []string, s streams) error {
+		if len(args) != 1 {
+			return usagef("one key is needed")
+		}
+		value, err := c.Get(ctx, args[0], *stale)
+		if err != nil {
+			return err
+		}
+		if *revision {
+			s.printf("%d\n", value.Revision)
+			return nil
+		}
+		_, err = s.out.Write(value.Data)
+		return err
+	})
+}
+
+const delUsage = `raftexample del KEY deletes a key, whether or not it is there.
+
+  --if-revision N    only if the key has that revision
+` + remoteUsage
+
+func delCommand(set *flag.FlagSet) func(context.Context, []string, streams) error {
+	var flags conditionFlags
+	set.Uint64Var(&flags.revision, "if-revision", 0, "")
+	return asking(set, func(ctx context.Context, c *client.Client, args []string, _ streams) error {
+		if len(args) != 1 {
+			return usagef("one key is needed")
+		}
+		condition, err := flags.condition()
+		if err != nil {
+			return err
+		}
+		return c.Delete(ctx, args[0], condition)
+	})
+}
+
+const listUsage = `raftexample list [PREFIX] prints keys in order: revision and key, percent-encoded.
+
+  --values    values too, in quotes
+` + remoteUsage
+
+func listCommand(set *flag.FlagSet) func(context.Context, []string, streams) error {
+	values := set.Bool("values", false, "")
+	return asking(set, func(ctx context.Context, c *client.Client, args []string, s streams) error {
+		if len(args) > 1 {
+			return usagef("at most one prefix is needed")
+		}
+		prefix := ""
+		if len(args) == 1 {
+			prefix = args[0]
+		}
+		return c.List(ctx, prefix, *values, func(item kvstore.Item) error {
+			s.printf("%d\t%s", item.Revision, url.PathEscape(string(item.Key)))
+			if *values {
+				s.printf("\t%q", item.Data)
+			}
+			s.printf("\n")
+			return nil
+		})
+	})
+}
