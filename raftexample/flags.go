@@ -36,6 +36,7 @@ Flags:
   --client-cert FILE, --client-key FILE
                          TLS for clients; with --client-ca FILE, both ways
   --token-file FILE      holds a token that clients must send
+  --max-clients N        connections; the idlest is closed for a new one (1024)
   --insecure             serve other machines without TLS
   --cluster-name NAME    members of others are refused          (raftexample)
   --snapshot-entries N   the log is compacted after so many          (100000)
@@ -84,6 +85,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&m.ClientTLS.Key, "client-key", "", "")
 	set.StringVar(&m.ClientTLS.CA, "client-ca", "", "")
 	set.StringVar(&m.TokenFile, "token-file", "", "")
+	set.IntVar(&m.MaxConns, "max-clients", 1024, "")
 	set.BoolVar(&m.Insecure, "insecure", false, "")
 	set.StringVar(&m.ClusterName, "cluster-name", "raftexample", "")
 	set.Uint64Var(&m.SnapshotEntries, "snapshot-entries", 0, "")
@@ -113,6 +115,8 @@ func (o *options) check(rest []string, given map[string]bool) error {
 		return errors.New("--cluster without --id: say which of the members this is")
 	case given["id"] && !given["cluster"]:
 		return errors.New("--id without --cluster: name the members, as in --cluster 1=http://a:12379,2=http://b:12379")
+	case o.member.MaxConns <= 0:
+		return errors.New("--max-clients must be positive")
 	case o.member.RequestTimeout <= 0 || o.member.TickInterval <= 0:
 		return errors.New("--request-timeout and --tick must be positive")
 	}

@@ -448,7 +448,7 @@ func TestHelpFitsAScreen(t *testing.T) {
 		}
 		for _, name := range []string{"--data", "--id", "--cluster", "--join", "--listen-client", "--listen-peer",
 			"--peer-cert", "--peer-key", "--peer-ca", "--client-cert",
-			"--client-key", "--client-ca", "--token-file", "--insecure", "certs", "--cluster-name", "--snapshot-entries", "--snapshot-bytes",
+			"--client-key", "--client-ca", "--token-file", "--insecure", "--max-clients", "certs", "--cluster-name", "--snapshot-entries", "--snapshot-bytes",
 			"--request-timeout", "--tick", "--log-level", "curl"} {
 			require.Contains(t, out.String(), name)
 		}
@@ -470,6 +470,7 @@ func TestFlagsThatMakeNoSenseAreExplained(t *testing.T) {
 		{"--listen-client 127.0.0.1:1", "--id and --cluster"},
 		{"--tick 0s", "positive"},
 		{"--request-timeout -1s", "positive"},
+		{"--max-clients 0", "positive"},
 		{"--log-level loud", "log-level"},
 		{"--unknown", "unknown"},
 		{"something", "unexpected argument"},

@@ -6,7 +6,24 @@ import (
 	"net/http"
 	"os"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 )
+
+// freeBytes of each body are not counted: with them, as many clients as there may be
+// connections cost little, and small requests are served whatever large ones do.
+const freeBytes = 16 << 10
+
+// share takes part of the memory that all bodies have together, for one of size bytes.
+func (h *Handler) share(w http.ResponseWriter, of *semaphore.Weighted, size int) (release func(), err error) {
+	n := int64(max(size-freeBytes, 0))
+	if !of.TryAcquire(n) {
+		w.Header().Set("Connection", "close") // what is left unread is not worth the time
+		return nil, errorf(http.StatusServiceUnavailable,
+			"requests in progress hold %d bytes, the limit: try again", h.opts.MaxBodyBytes)
+	}
+	return func() { of.Release(n) }, nil
+}
 
 // readBody returns the body of r, of at most limit bytes, and what gives its share
 // of the memory for bodies back.
@@ -16,43 +33,98 @@ func (h *Handler) readBody(w http.ResponseWriter, r *http.Request, limit int64) 
 		w.Header().Set("Connection", "close")
 		return nil, nil, tooLarge(limit)
 	}
-	share := limit
+	b := &growingBody{h: h, w: w, limit: int(limit)}
 	if r.ContentLength >= 0 {
-		share = r.ContentLength
+		b.limit = int(r.ContentLength)
 	}
-	if !h.bodies.TryAcquire(share) {
-		w.Header().Set("Connection", "close")
-		return nil, nil, errorf(http.StatusServiceUnavailable,
-			"requests in progress hold %d bytes, the limit: try again", h.opts.MaxBodyBytes)
-	}
-	body, err := h.readInTime(w, r, limit)
-	if err != nil {
-		h.bodies.Release(share)
+	if err := h.readInTime(w, r, b, limit); err != nil {
+		b.release()
 		return nil, nil, err
 	}
-	return body, func() { h.bodies.Release(share) }, nil
+	return b.data, b.release, nil
 }
 
-func (h *Handler) readInTime(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+// growingBody is a body in memory, which grows with what arrives and not with what
+// is announced.
+type growingBody struct {
+	h *Handler
+	w http.ResponseWriter
+	// limit is the length announced, or the largest allowed.
+	limit  int
+	data   []byte
+	shares []func()
+}
+
+func (b *growingBody) release() {
+	for _, release := range b.shares {
+		release()
+	}
+	b.shares = nil
+}
+
+// grow makes room for more, if there is memory.
+func (b *growingBody) grow() error {
+	size := min(b.limit, max(freeBytes, 2*cap(b.data)))
+	release, err := b.h.share(b.w, b.h.bodies, freeBytes+max(size, freeBytes)-max(cap(b.data), freeBytes))
+	if err != nil {
+		return err
+	}
+	b.shares = append(b.shares, release)
+	data := make([]byte, len(b.data), size)
+	copy(data, b.data)
+	b.data = data
+	return nil
+}
+
+// readFrom reads up to the end, which lets the server watch the connection.
+func (b *growingBody) readFrom(body io.Reader, announced bool) error {
+	for len(b.data) < b.limit {
+		if len(b.data) == cap(b.data) {
+			if err := b.grow(); err != nil {
+				return err
+			}
+		}
+		n, err := body.Read(b.data[len(b.data):cap(b.data)])
+		b.data = b.data[:len(b.data)+n]
+		if errors.Is(err, io.EOF) {
+			if announced && len(b.data) < b.limit {
+				return io.ErrUnexpectedEOF
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	n, err := body.Read(make([]byte, 1))
+	if n == 0 && errors.Is(err, io.EOF) {
+		return nil
+	}
+	return errors.Join(errors.New("the body is longer than announced"), err)
+}
+
+func (h *Handler) readInTime(w http.ResponseWriter, r *http.Request, b *growingBody, limit int64) error {
 	// Not every ResponseWriter has a deadline; those of a server do.
 	rc := http.NewResponseController(w)
 	if err := rc.SetReadDeadline(time.Now().Add(h.opts.BodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, err
+		return err
 	}
-	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
-	if err != nil {
-		return nil, h.bodyError(w, err, limit)
+	if err := b.readFrom(http.MaxBytesReader(w, r.Body, limit), r.ContentLength >= 0); err != nil {
+		return h.bodyError(w, err, limit)
 	}
 	// The server watches the connection for a client that goes away: that watch must
 	// not run into the deadline of the body.
 	if err := rc.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return nil, err
+		return err
 	}
-	return body, nil
+	return nil
 }
 
 func (h *Handler) bodyError(w http.ResponseWriter, err error, limit int64) error {
 	w.Header().Set("Connection", "close")
+	if _, ok := errors.AsType[*statusError](err); ok {
+		return err
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge(limit)
 	}
@@ -64,20 +136,4 @@ func (h *Handler) bodyError(w http.ResponseWriter, err error, limit int64) error
 
 func tooLarge(limit int64) error {
 	return errorf(http.StatusRequestEntityTooLarge, "the body has more than %d bytes", limit)
-}
-
-// readAll reads size bytes, or all of them where size is negative.
-func readAll(body io.Reader, size int64) ([]byte, error) {
-	if size < 0 {
-		return io.ReadAll(body)
-	}
-	buf := make([]byte, size)
-	if _, err := io.ReadFull(body, buf); err != nil {
-		return nil, err
-	}
-	// Reading up to the end lets the server watch the connection.
-	if n, err := body.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
-		return nil, errors.Join(errors.New("the body is longer than announced"), err)
-	}
-	return buf, nil
 }

@@ -29,9 +29,13 @@ type Options struct {
 	Timeout time.Duration
 	// BodyTimeout is how long a body may take to arrive. Default 10 s.
 	BodyTimeout time.Duration
-	// MaxBodyBytes limits the bytes of all bodies in memory together; a request
-	// beyond it gets 503. It is at least MaxValueBytes. Default 64 MiB.
+	// MaxBodyBytes limits the bytes of all bodies of requests that are in memory, and
+	// those of answers; the first 16 KiB of each do not count. A request beyond it gets
+	// 503. It is at least MaxValueBytes. Default 32 MiB.
 	MaxBodyBytes int64
+	// MaxConns limits the connections of NewServer: beyond it, the one that has waited
+	// for its client longest is ended. Default 1024.
+	MaxConns int
 	// Token is what clients must send. Default: none.
 	Token *Token
 	// Logger gets failures of this member at Error, the rest at Debug. Default: none.
@@ -44,6 +48,7 @@ type Handler struct {
 	opts    Options
 	log     *slog.Logger
 	bodies  *semaphore.Weighted
+	answers *semaphore.Weighted
 	mux     *http.ServeMux
 	kvByKey methods
 	// guarded serves requests of whoever may ask.
@@ -59,17 +64,21 @@ func New(store Store, opts Options) *Handler {
 		opts.BodyTimeout = 10 * time.Second
 	}
 	if opts.MaxBodyBytes <= 0 {
-		opts.MaxBodyBytes = 64 << 20
+		opts.MaxBodyBytes = 32 << 20
+	}
+	if opts.MaxConns <= 0 {
+		opts.MaxConns = 1024
 	}
 	opts.MaxBodyBytes = max(opts.MaxBodyBytes, MaxValueBytes)
 	if opts.Logger == nil {
 		opts.Logger = slog.New(slog.DiscardHandler)
 	}
 	h := &Handler{
-		store:  store,
-		opts:   opts,
-		log:    opts.Logger,
-		bodies: semaphore.NewWeighted(opts.MaxBodyBytes),
+		store:   store,
+		opts:    opts,
+		log:     opts.Logger,
+		bodies:  semaphore.NewWeighted(opts.MaxBodyBytes),
+		answers: semaphore.NewWeighted(opts.MaxBodyBytes),
 	}
 	h.routes()
 	h.guarded = h.guard(http.HandlerFunc(h.route))
@@ -104,6 +113,16 @@ func (h *Handler) route(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.mux.ServeHTTP(w, r)
+}
+
+// begin limits the time of a call of the store, and keeps the connection meanwhile.
+func (h *Handler) begin(ctx context.Context) (context.Context, func()) {
+	done := serving(ctx)
+	ctx, cancel := context.WithTimeout(ctx, h.opts.Timeout)
+	return ctx, func() {
+		cancel()
+		done()
+	}
 }
 
 // endpoint answers a request or returns why it cannot.

@@ -63,6 +63,11 @@ func (h *Handler) getKey(ctx context.Context, w http.ResponseWriter, r *http.Req
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
+	release, err := h.share(w, h.answers, len(value.Data))
+	if err != nil {
+		return err
+	}
+	defer release()
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Content-Length", strconv.Itoa(len(value.Data)))
@@ -83,8 +88,8 @@ func (h *Handler) read(ctx context.Context, key string, stale bool) (kvstore.Val
 	if stale {
 		return h.store.GetStale(key)
 	}
-	ctx, cancel := context.WithTimeout(ctx, h.opts.Timeout)
-	defer cancel()
+	ctx, end := h.begin(ctx)
+	defer end()
 	return h.store.Get(ctx, key)
 }
 
@@ -135,8 +140,8 @@ func commandOf(r *http.Request, op kvstore.Op) (kvstore.Command, error) {
 }
 
 func (h *Handler) writeKey(ctx context.Context, w http.ResponseWriter, cmd kvstore.Command) error {
-	ctx, cancel := context.WithTimeout(ctx, h.opts.Timeout)
-	defer cancel()
+	ctx, end := h.begin(ctx)
+	defer end()
 	res, err := h.store.Write(ctx, cmd)
 	if res.Repeated {
 		w.Header().Set(replayedHeader, "true")

@@ -58,7 +58,9 @@ func (h *Handler) listKeys(ctx context.Context, w http.ResponseWriter, r *http.R
 		return err
 	}
 	body := ListBody{Keys: []ListItem{}, Index: list.Applied}
+	size := 0
 	for _, item := range list.Items {
+		size += len(item.Key) + 2*len(item.Data) // the data once more, as text
 		body.Keys = append(body.Keys, ListItem{
 			Key: url.PathEscape(string(item.Key)), Revision: item.Revision, Value: item.Data,
 		})
@@ -66,6 +68,11 @@ func (h *Handler) listKeys(ctx context.Context, w http.ResponseWriter, r *http.R
 	if n := len(list.Items); list.More && n > 0 {
 		body.Next = base64.RawURLEncoding.EncodeToString(list.Items[n-1].Key)
 	}
+	release, err := h.share(w, h.answers, size)
+	if err != nil {
+		return err
+	}
+	defer release()
 	h.writeJSON(w, http.StatusOK, body)
 	return nil
 }
@@ -74,8 +81,8 @@ func (h *Handler) list(ctx context.Context, rq kvstore.ListRequest, stale bool) 
 	if stale {
 		return h.store.ListStale(rq)
 	}
-	ctx, cancel := context.WithTimeout(ctx, h.opts.Timeout)
-	defer cancel()
+	ctx, end := h.begin(ctx)
+	defer end()
 	return h.store.List(ctx, rq)
 }
 

@@ -79,8 +79,8 @@ func (h *Handler) postLeader(ctx context.Context, w http.ResponseWriter, r *http
 
 // change makes a change within the time limit and answers 204.
 func (h *Handler) change(ctx context.Context, w http.ResponseWriter, make func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, h.opts.Timeout)
-	defer cancel()
+	ctx, end := h.begin(ctx)
+	defer end()
 	if err := make(ctx); err != nil {
 		return err
 	}

@@ -7,9 +7,9 @@ import (
 )
 
 // NewServer returns a server for h with limits on what a client may take: time for
-// headers, bodies and answers, bytes of headers, idle connections.
+// headers, bodies and answers, bytes of headers, connections and idle ones.
 func NewServer(h *Handler) *http.Server {
-	return &http.Server{
+	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 5 * time.Second,
 		// From the headers to the last byte of the answer.
@@ -19,4 +19,6 @@ func NewServer(h *Handler) *http.Server {
 		MaxHeaderBytes: 16 << 10,
 		ErrorLog:       slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
 	}
+	LimitConns(server, h.opts.MaxConns)
+	return server
 }

@@ -63,6 +63,8 @@ type Config struct {
 	TickInterval                   time.Duration
 	SnapshotEntries, SnapshotBytes uint64
 	RemovalGrace                   time.Duration
+	// MaxConns limits the connections of clients. Default 1024.
+	MaxConns int
 	// RequestTimeout is how long a client's request may wait. Default 5 s.
 	RequestTimeout time.Duration
 	// DrainTimeout is how long requests in progress may go on while the member shuts

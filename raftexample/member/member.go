@@ -201,6 +201,10 @@ func contains(members []raftnode.Member, id uint64) bool {
 	return false
 }
 
+// maxPeerConns is how many connections for peers may wait for a handshake, or for a
+// request of the few that there are.
+const maxPeerConns = 256
+
 // servePeers begins to answer at the address for peers: with 503 until serve.
 func (m *Member) servePeers() {
 	m.peerServer = &http.Server{
@@ -219,6 +223,8 @@ func (m *Member) servePeers() {
 		MaxHeaderBytes: 16 << 10,
 		ErrorLog:       slog.NewLogLogger(m.log.Handler(), slog.LevelDebug),
 	}
+	// Those that the transport has taken over are its own, a few for each peer.
+	httpapi.LimitConns(m.peerServer, maxPeerConns)
 	m.serveOn(m.peerServer, m.peerListener)
 }
 
@@ -230,7 +236,7 @@ func (m *Member) serve() {
 	m.forPeers.Store(mux)
 
 	clients := httpapi.New(&store{Node: m.node, id: m.cfg.ID, peers: m.peers},
-		httpapi.Options{Timeout: m.cfg.RequestTimeout, Logger: m.log, Token: m.security.token})
+		httpapi.Options{Timeout: m.cfg.RequestTimeout, Logger: m.log, Token: m.security.token, MaxConns: m.cfg.MaxConns})
 	m.clientServer = httpapi.NewServer(clients)
 	m.clientServer.BaseContext = func(net.Listener) context.Context { return m.serving }
 	m.serveOn(m.clientServer, m.clientListener)

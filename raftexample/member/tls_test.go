@@ -81,15 +81,18 @@ func TestPeersProveThemselvesByCertificates(t *testing.T) {
 	}
 }
 
-// peerStatus asks at the address for peers with the certificate of a member.
+// peerStatus asks at the address for peers, with the certificate of a member where
+// there is one.
 func (c *cluster) peerStatus(id uint64, as certs.Files, method, path string, header http.Header) int {
 	c.t.Helper()
-	cert, err := tls.LoadX509KeyPair(as.Cert, as.Key)
-	require.NoError(c.t, err)
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
-		InsecureSkipVerify: true, Certificates: []tls.Certificate{cert},
-	}}}
-	r, err := http.NewRequestWithContext(c.t.Context(), method, "https://"+c.addrs[id]+path, nil)
+	cfg := &tls.Config{InsecureSkipVerify: true}
+	if as.Enabled() {
+		cert, err := tls.LoadX509KeyPair(as.Cert, as.Key)
+		require.NoError(c.t, err)
+		cfg.Certificates = []tls.Certificate{cert}
+	}
+	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: cfg}}
+	r, err := http.NewRequestWithContext(c.t.Context(), method, c.url(id)+path, nil)
 	require.NoError(c.t, err)
 	r.Header = header
 	resp, err := client.Do(r)
@@ -98,28 +101,46 @@ func (c *cluster) peerStatus(id uint64, as certs.Files, method, path string, hea
 	return resp.StatusCode
 }
 
+// hello is the handshake of a stream to member 1.
+func hello(from int, scheme string) http.Header {
+	h := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"raft-stream"}}
+	for name, value := range map[string]string{
+		"Raft-Version": "1", "Raft-Cluster": strconv.FormatUint(member.ClusterID("raftexample"), 10),
+		"Raft-From": strconv.Itoa(from), "Raft-To": "1", "Raft-Stream": "control", "Raft-Url": scheme + "://127.0.0.1:1",
+	} {
+		h.Set(name, value)
+	}
+	return h
+}
+
 func TestACertificateIsGoodForItsOwnMemberOnly(t *testing.T) {
 	c := secured(t, member.Config{})
 	c.startAll(1)
 	c.leader()
-	hello := func(from int) http.Header {
-		h := http.Header{"Connection": {"Upgrade"}, "Upgrade": {"raft-stream"}}
-		for name, value := range map[string]string{
-			"Raft-Version": "1", "Raft-Cluster": strconv.FormatUint(member.ClusterID("raftexample"), 10),
-			"Raft-From": strconv.Itoa(from), "Raft-To": "1", "Raft-Stream": "control", "Raft-Url": "https://127.0.0.1:1",
-		} {
-			h.Set(name, value)
-		}
-		return h
-	}
 	two := memberFiles(t, c.authority, 2)
-	require.Equal(t, 401, c.peerStatus(1, two, "GET", "/raft/v1/stream", hello(3)))
-	require.Equal(t, 101, c.peerStatus(1, two, "GET", "/raft/v1/stream", hello(2)))
+	require.Equal(t, 401, c.peerStatus(1, two, "GET", "/raft/v1/stream", hello(3, "https")))
+	require.Equal(t, 101, c.peerStatus(1, two, "GET", "/raft/v1/stream", hello(2, "https")))
 
 	// Nor does it let somebody who is not in the cluster change it.
 	id := http.Header{"Raft-Cluster-Id": {strconv.FormatUint(member.ClusterID("raftexample"), 16)}}
 	require.Equal(t, 403, c.peerStatus(1, two, "DELETE", "/raftexample/v1/members/1", id))
 	require.Equal(t, 200, c.peerStatus(1, two, "GET", "/raftexample/v1/membership", id))
+}
+
+func TestFewMembersThatNobodyHasAddedMayConnect(t *testing.T) {
+	c := newCluster(t, 1, member.Config{})
+	c.leader()
+	admitted := 0
+	for id := 100; id < 140; id++ {
+		switch status := c.peerStatus(1, certs.Files{}, "GET", "/raft/v1/stream", hello(id, "http")); status {
+		case 101:
+			admitted++
+		default:
+			require.Equal(t, 403, status)
+		}
+	}
+	require.Equal(t, 16, admitted)
+	require.Equal(t, 101, c.peerStatus(1, certs.Files{}, "GET", "/raft/v1/stream", hello(100, "http")), "who was let in once is let in again")
 }
 
 func TestCertificatesAreReadAgainWhenTheyChange(t *testing.T) {
