@@ -152,6 +152,9 @@ func (s *Sim) hand(p *packet) {
 func (s *Sim) sendSnapshot(p *packet) {
 	from, to := linkOf(p)
 	after := 200 + s.around(2*s.faults.Delay)
+	if p.copied {
+		after += s.rng.Uint64N(1_000_000)
+	}
 	failed := s.net.isCut(from, to) || (!s.calm && s.chance(s.faults.SnapshotLoss))
 	receiver := s.c.member(to)
 	failed = failed || receiver == nil || !receiver.up()

@@ -132,9 +132,16 @@ func (s *Sim) Run() Result {
 	}
 }
 
+// maxEvents is far more than happens in any run without a storm of messages.
+const maxEvents = 2_000_000
+
 // runUntil lets events happen until a time.
 func (s *Sim) runUntil(end uint64) {
 	for s.c.violation == nil && len(s.queue.events) > 0 && s.queue.events[0].at <= end {
+		if s.events > maxEvents {
+			s.c.fail(&Violation{Rule: Calm, Detail: "messages follow messages without end: " + itoa(s.events) + " events"})
+			return
+		}
 		e := s.queue.pop()
 		s.c.now = e.at
 		s.happen(&e)
