@@ -107,6 +107,10 @@ func (h *Handler) routes() {
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.guarded.ServeHTTP(w, r) }
 
 func (h *Handler) route(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == "*" {
+		h.fail(w, r, errorf(http.StatusBadRequest, "the request names no path"))
+		return
+	}
 	// The mux would redirect keys such as "a//b" and ".." to a cleaned path.
 	if path := r.URL.EscapedPath(); path == "/kv" || strings.HasPrefix(path, kvPrefix) {
 		h.serve(h.kvByKey).ServeHTTP(w, r)
