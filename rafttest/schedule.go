@@ -22,6 +22,8 @@ type Schedule struct {
 	// Workload says what fresh requests of a fair schedule are and which answers are
 	// right; nil: as for Options.
 	Workload *Workload
+	// origin are the options of the run that was recorded, nil where nobody knows.
+	origin *Options
 }
 
 // Impaired is a member with which something stays wrong, and what: it is "down",
@@ -106,7 +108,7 @@ func (s *Sim) schedule(v *Violation) *Schedule {
 		healed = rec.healed
 	}
 	before, all := possible(rec.actions[:healed]), possible(rec.actions)
-	whole := &Schedule{Setup: s.c.setup.trimmed(), Actions: all, Workload: s.options.Workload}
+	whole := &Schedule{Setup: s.c.setup.trimmed(), Actions: all, Workload: s.options.Workload, origin: s.origin()}
 	if s.options.NewStateMachine == nil && (s.options.Setup == nil || s.options.Setup.NewStateMachine == nil) {
 		whole.Setup.NewStateMachine = nil
 	}
@@ -126,6 +128,13 @@ func (s *Sim) schedule(v *Violation) *Schedule {
 		}
 	}
 	return whole
+}
+
+// origin returns options that give this run, and with another seed one like it.
+func (s *Sim) origin() *Options {
+	o, setup, faults := s.options, *s.c.setup, *s.faults
+	o.Setup, o.Faults, o.Marks = &setup, &faults, nil
+	return &o
 }
 
 func possible(actions []Action) []Action {

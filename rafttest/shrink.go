@@ -15,15 +15,28 @@ import (
 // progress, if not nil, is told now and then how many actions are left and how many
 // schedules were tried.
 func (s *Schedule) Shrink(ctx context.Context, progress func(actions, tried int)) *Schedule {
-	sh := &shrinker{ctx: ctx, progress: progress, best: s, clocks: s.relyOnClocks()}
+	sh := &shrinker{ctx: ctx, progress: progress, best: s, clocks: s.relyOnClocks(), budget: coarseBudget}
 	if s.Rule == "" || !sh.begin() {
 		return s
 	}
 	sh.coarse()
+	sh.budget = siblingsBudget
+	sh.siblings()
+	sh.budget = fineBudget
 	sh.fine()
 	sh.polish()
 	return sh.best
 }
+
+// The budgets of the phases, in actions that are repeated: some 20 seconds in all.
+const (
+	coarseBudget   = 2_500_000
+	siblingsBudget = 12_000_000
+	fineBudget     = 12_000_000
+)
+
+// spend takes from the budget; a schedule has a price of its own.
+func (sh *shrinker) spend(actions int) { sh.budget -= actions + 50 }
 
 // begin reports whether the schedule breaks its rule, and notes when.
 func (sh *shrinker) begin() bool {
@@ -43,6 +56,8 @@ type shrinker struct {
 	// best is the shortest schedule so far that breaks the rule.
 	best  *Schedule
 	tried int
+	// budget is how many actions may still be repeated.
+	budget int
 	// lastPhase is the phase of a fair end in which the rule is broken.
 	lastPhase int
 	// clocks: the rule holds only where clocks keep pace; a member's time is left as it
@@ -126,10 +141,17 @@ func (sh *shrinker) breaks(c *Schedule) bool {
 	}
 	p.lastPhase = sh.lastPhase
 	out := p.play()
+	sh.spend(out.Done)
+	if c.Fair {
+		sh.spend(priceOfEnd)
+	}
 	return out.Violation != nil && out.Violation.Rule == c.Rule
 }
 
-func (sh *shrinker) done() bool { return sh.ctx.Err() != nil }
+// priceOfEnd is about how many actions the end of a fair schedule has.
+const priceOfEnd = 1_000
+
+func (sh *shrinker) done() bool { return sh.budget <= 0 || sh.ctx.Err() != nil }
 
 // happened returns the schedule with the actions that were possible until the rule
 // was broken, each with the very message that it meant.
@@ -155,11 +177,14 @@ func (sh *shrinker) coarse() {
 		sh.sameTime()
 	}
 	sh.timeouts()
-	sh.dropGroups()
-	sh.fewMembers()
 	sh.mergeTicks(true)
-	sh.chunks(16)
-	sh.dropGroups()
+	sh.dropGroups(kinds)
+	sh.fewMembers()
+	sh.chunks(64)
+	sh.dropGroups(kinds, places, terms)
+	sh.fewMembers()
+	sh.chunks(8)
+	sh.dropGroups(kinds, places, links, terms)
 	sh.fewMembers()
 	sh.chunks(1)
 	if sh.clocks == recordedTime && sh.sameTime() {
@@ -172,7 +197,7 @@ func (sh *shrinker) coarse() {
 func (sh *shrinker) fine() {
 	for before := -1; before != sh.best.size() && !sh.done(); {
 		before = sh.best.size()
-		sh.dropGroups()
+		sh.dropGroups(kinds, places, links, terms)
 		sh.fewMembers()
 		sh.dropImpaired()
 		sh.defaults()
@@ -272,16 +297,22 @@ type group struct {
 // grouping puts an action into a group, or into none.
 type grouping func(a *Action) (g group, grouped bool)
 
-// groupings are by kind, by kind and member, by type of message, by that and the
-// link, and by term.
-var groupings = []grouping{
-	func(a *Action) (group, bool) { return group{kind: a.Kind}, !a.isMessage() },
-	func(a *Action) (group, bool) { return group{kind: a.Kind, message: a.Message.Type}, a.isMessage() },
-	func(a *Action) (group, bool) { return group{kind: a.Kind, member: a.Member}, !a.isMessage() },
-	func(a *Action) (group, bool) {
-		return group{kind: a.Kind, message: a.Message.Type, member: a.Message.From, to: a.Message.To}, a.isMessage()
-	},
-	func(a *Action) (group, bool) { return group{term: a.Message.Term}, a.isMessage() && a.Message.Term > 0 },
+// The groupings: by kind, or type of message; by that and the member; by that and
+// the link; by term.
+func kinds(a *Action) (group, bool) {
+	return group{kind: a.Kind, message: a.Message.Type}, true
+}
+
+func places(a *Action) (group, bool) {
+	return group{kind: a.Kind, member: a.Member}, !a.isMessage()
+}
+
+func links(a *Action) (group, bool) {
+	return group{kind: a.Kind, message: a.Message.Type, member: a.Message.From, to: a.Message.To}, a.isMessage()
+}
+
+func terms(a *Action) (group, bool) {
+	return group{term: a.Message.Term}, a.isMessage() && a.Message.Term > 0
 }
 
 func (a *Action) isMessage() bool {
@@ -289,7 +320,7 @@ func (a *Action) isMessage() bool {
 }
 
 // dropGroups leaves all actions out that have something in common.
-func (sh *shrinker) dropGroups() {
+func (sh *shrinker) dropGroups(groupings ...grouping) {
 	for _, of := range groupings {
 		tried := map[group]bool{}
 		for i := 0; i < len(sh.best.Actions) && !sh.done(); i++ {

@@ -10,6 +10,9 @@ import (
 // mostForSubsets is up to how many members all subsets are tried.
 const mostForSubsets = 5
 
+// mostForPairsOfMembers is up to how many actions two members are left out at once.
+const mostForPairsOfMembers = 2000
+
 // fewMembers leaves members out, with all that happens at them: all but a few, or
 // one or two.
 func (sh *shrinker) fewMembers() {
@@ -25,7 +28,7 @@ func (sh *shrinker) fewMembers() {
 		if sh.try(sh.best.withoutMember(id)) {
 			continue
 		}
-		for other := id - 1; other > 0 && !sh.done(); other-- {
+		for other := id - 1; other > 0 && len(sh.best.Actions) < mostForPairsOfMembers && !sh.done(); other-- {
 			if sh.try(sh.best.withoutMember(id).withoutMember(other)) {
 				id--
 			}

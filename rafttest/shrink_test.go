@@ -117,3 +117,17 @@ func parse(t *testing.T, text string) *Schedule {
 	require.NoError(t, err)
 	return s
 }
+
+func TestAnotherRunIsShrunkWhereOneHasLittleToLeaveOut(t *testing.T) {
+	captureFailures(t, 1, func(o Options, r Result, s *Schedule) {
+		sh := &shrinker{ctx: t.Context(), best: s, budget: siblingsBudget}
+		require.True(t, sh.begin())
+		sh.siblings()
+		require.Less(t, len(sh.best.Actions), len(s.Actions))
+		require.True(t, sh.best.fails())
+		again, same, err := Capture(*s.origin)
+		require.NoError(t, err)
+		require.Equal(t, r, again)
+		require.Equal(t, s.String(), same.String())
+	})
+}
