@@ -43,7 +43,9 @@ Flags:
   --snapshot-bytes N     or after so much                          (67108864)
   --request-timeout D    how long a request may wait                     (5s)
   --tick D               a heartbeat; elections take 10 to 20         (100ms)
-  --log-level LEVEL      debug, info, warn or error                    (info)
+  --log-level LEVEL, --log-format FORMAT
+                         debug, info, warn or error; text or json  (info, text)
+  --pprof                serve /debug/pprof/ to clients
 
 Examples:
   raftexample --id 1 --cluster 1=http://a:12379,2=http://b:12379 --insecure
@@ -61,6 +63,7 @@ type options struct {
 	cluster      clusterFlag
 	listenClient string
 	level        slog.Level
+	format       formatFlag
 	single       bool
 	member       member.Config
 }
@@ -93,6 +96,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.DurationVar(&m.RequestTimeout, "request-timeout", 5*time.Second, "")
 	set.DurationVar(&m.TickInterval, "tick", 100*time.Millisecond, "")
 	set.TextVar(&o.level, "log-level", slog.LevelInfo, "")
+	set.Var(&o.format, "log-format", "")
+	set.BoolVar(&m.Profiling, "pprof", false, "")
 	if err := set.Parse(args); err != nil {
 		return o, err
 	}
@@ -156,6 +161,23 @@ func (o *options) members() []member.Config {
 func (o *options) on(cfg member.Config) member.Config {
 	cfg.Dir = filepath.Join(o.data, strconv.FormatUint(cfg.ID, 10))
 	return cfg
+}
+
+// formatFlag is how the log is written: text, which is for people, or json.
+type formatFlag string
+
+const formatJSON formatFlag = "json"
+
+// String implements flag.Value.
+func (f *formatFlag) String() string { return string(*f) }
+
+// Set implements flag.Value.
+func (f *formatFlag) Set(name string) error {
+	if name != "text" && name != string(formatJSON) {
+		return errors.New("it must be text or json")
+	}
+	*f = formatFlag(name)
+	return nil
 }
 
 // clusterFlag is a list of members: 1=http://host:12379,2=http://...

@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
 		return 2
 	}
-	logger := newLogger(stderr, opts.level)
+	logger := newLogger(stderr, opts.level, opts.format)
 	members, err := start(opts.members(), logger)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
@@ -80,8 +80,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-// newLogger returns a logger for people: no date, which whoever keeps logs adds.
-func newLogger(w io.Writer, level slog.Level) *slog.Logger {
+// newLogger returns a logger for programs, or one for people: no date, which whoever
+// keeps logs adds.
+func newLogger(w io.Writer, level slog.Level, format formatFlag) *slog.Logger {
+	if format == formatJSON {
+		return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level}))
+	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{
 		Level: level,
 		ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {

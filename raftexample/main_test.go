@@ -449,7 +449,7 @@ func TestHelpFitsAScreen(t *testing.T) {
 		for _, name := range []string{"--data", "--id", "--cluster", "--join", "--listen-client", "--listen-peer",
 			"--peer-cert", "--peer-key", "--peer-ca", "--client-cert",
 			"--client-key", "--client-ca", "--token-file", "--insecure", "--max-clients", "certs", "--cluster-name", "--snapshot-entries", "--snapshot-bytes",
-			"--request-timeout", "--tick", "--log-level", "curl"} {
+			"--request-timeout", "--tick", "--log-level", "--log-format", "--pprof", "curl"} {
 			require.Contains(t, out.String(), name)
 		}
 	}
@@ -472,6 +472,7 @@ func TestFlagsThatMakeNoSenseAreExplained(t *testing.T) {
 		{"--request-timeout -1s", "positive"},
 		{"--max-clients 0", "positive"},
 		{"--log-level loud", "log-level"},
+		{"--log-format xml", "text or json"},
 		{"--unknown", "unknown"},
 		{"something", "unexpected argument"},
 	}

@@ -11,6 +11,8 @@
 //	POST   /members/{id}/leader  204 once the member leads
 //	GET    /status               200, what this member knows of itself
 //	GET    /healthz              200 while this member knows a leader
+//	GET    /metrics              200, for Prometheus
+//	GET    /debug/pprof/         200 where profiling is on
 //
 // The key is everything after /kv/, percent-decoded once: it may hold any bytes.
 //

@@ -38,6 +38,13 @@ type Options struct {
 	MaxConns int
 	// Token is what clients must send. Default: none.
 	Token *Token
+	// Metrics serves /metrics. Default: there are none.
+	Metrics http.Handler
+	// Profiling serves /debug/pprof/.
+	Profiling bool
+	// Served is told of every answer: its route, of which there are few, method, status
+	// and how long it took. Default: nobody is told.
+	Served func(route, method string, status int, took time.Duration)
 	// Logger gets failures of this member at Error, the rest at Debug. Default: none.
 	Logger *slog.Logger
 }
@@ -81,7 +88,8 @@ func New(store Store, opts Options) *Handler {
 		answers: semaphore.NewWeighted(opts.MaxBodyBytes),
 	}
 	h.routes()
-	h.guarded = h.guard(http.HandlerFunc(h.route))
+	h.inspection()
+	h.guarded = h.observed(h.guard(http.HandlerFunc(h.route)))
 	return h
 }
 
@@ -112,7 +120,7 @@ func (h *Handler) route(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	// The mux would redirect keys such as "a//b" and ".." to a cleaned path.
-	if path := r.URL.EscapedPath(); path == "/kv" || strings.HasPrefix(path, kvPrefix) {
+	if isKeyPath(r) {
 		h.serve(h.kvByKey).ServeHTTP(w, r)
 		return
 	}
@@ -126,6 +134,19 @@ func (h *Handler) begin(ctx context.Context) (context.Context, func()) {
 	return ctx, func() {
 		cancel()
 		done()
+	}
+}
+
+func isKeyPath(r *http.Request) bool {
+	path := r.URL.EscapedPath()
+	return path == "/kv" || strings.HasPrefix(path, kvPrefix)
+}
+
+// handled makes an endpoint of a handler.
+func handled(h http.Handler) endpoint {
+	return func(_ context.Context, w http.ResponseWriter, r *http.Request) error {
+		h.ServeHTTP(w, r)
+		return nil
 	}
 }
 

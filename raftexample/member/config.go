@@ -71,6 +71,9 @@ type Config struct {
 	// down. Default 3 s.
 	DrainTimeout time.Duration
 
+	// Profiling serves /debug/pprof/ to clients.
+	Profiling bool
+
 	// Logger gets what operators want to know at Info. Default: none.
 	Logger *slog.Logger
 }

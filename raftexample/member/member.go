@@ -26,6 +26,7 @@ type Member struct {
 	clusterID uint64
 	identity  identity
 	security  *security
+	monitor   *monitor
 
 	storage   *storage.Store
 	node      *raftnode.Node
@@ -75,6 +76,9 @@ func Start(cfg Config) (_ *Member, err error) {
 	m.log = m.cfg.Logger.With("member", m.cfg.ID)
 	m.clusterID = ClusterID(m.cfg.ClusterName)
 	if m.security, err = openSecurity(&m.cfg); err != nil {
+		return nil, err
+	}
+	if m.monitor, err = newMonitor(); err != nil {
 		return nil, err
 	}
 	m.peers = newPeerClient(m.security.toPeers(), m.clusterID)
@@ -143,6 +147,7 @@ func (m *Member) open() (err error) {
 		SnapshotEntries: m.cfg.SnapshotEntries,
 		SnapshotBytes:   m.cfg.SnapshotBytes,
 		RemovalGrace:    m.cfg.RemovalGrace,
+		Observer:        m.monitor.timings,
 		Logger:          m.cfg.Logger,
 	}
 	if err := m.beginning(&raftCfg); err != nil {
@@ -165,7 +170,10 @@ func (m *Member) open() (err error) {
 	if err != nil {
 		return err
 	}
-	return m.node.Start(m.transport)
+	if err := m.node.Start(m.transport); err != nil {
+		return err
+	}
+	return m.monitor.watch(m)
 }
 
 // beginning decides how the member begins: with a new cluster, as one that joins,
@@ -235,11 +243,7 @@ func (m *Member) serve() {
 	mux.Handle(peerPrefix+"/", m.peerHandler())
 	m.forPeers.Store(mux)
 
-	clients := httpapi.New(&store{Node: m.node, id: m.cfg.ID, peers: m.peers},
-		httpapi.Options{Timeout: m.cfg.RequestTimeout, Logger: m.log, Token: m.security.token, MaxConns: m.cfg.MaxConns})
-	m.clientServer = httpapi.NewServer(clients)
-	m.clientServer.BaseContext = func(net.Listener) context.Context { return m.serving }
-	m.serveOn(m.clientServer, m.clientListener)
+	m.serveClients()
 }
 
 func (m *Member) serveOn(server *http.Server, listener net.Listener) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/seed-289bd6ac/raft"
 	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
@@ -72,10 +73,12 @@ func (n *Node) adoptSnapshot(meta *raftpb.SnapshotMetadata, trim *trimmer) error
 func (n *Node) apply(entries []*raftpb.Entry, trim *trimmer) error {
 	changes := confChanges{raft: n.raft, conf: n.cfg.Machine.ConfState()}
 	before := changes.conf
+	start := time.Now()
 	results, err := n.cfg.Machine.Apply(entries, changes.apply)
 	if err != nil {
 		return err
 	}
+	n.cfg.Observer.Applied(time.Since(start), len(entries))
 	changes.tell(results)
 	n.raft.AckApply(entries[len(entries)-1].Index)
 	if changes.conf != before {

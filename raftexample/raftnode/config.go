@@ -86,6 +86,8 @@ type Config struct {
 	// RemovalGrace is for how long a removed member is still sent to, so that it
 	// learns of its removal. Default 2 s.
 	RemovalGrace time.Duration
+	// Observer is told how long the disk and the state machine take. Default: none.
+	Observer Observer
 	// Logger gets changes of role and membership at Info, the rest at Debug.
 	// Default: none.
 	Logger *slog.Logger
@@ -113,6 +115,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.RemovalGrace == 0 {
 		c.RemovalGrace = 2 * time.Second
+	}
+	if c.Observer == nil {
+		c.Observer = nobody{}
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -10,6 +10,8 @@ import (
 type leaderWatch struct {
 	mu sync.Mutex
 	id uint64
+	// last is the last one known, and seen how often it was another.
+	last, seen uint64
 	// changed is closed, and replaced, when id changes.
 	changed chan struct{}
 }
@@ -25,6 +27,10 @@ func (w *leaderWatch) set(id uint64) {
 		return
 	}
 	w.id = id
+	if id != raft.None && id != w.last {
+		w.last = id
+		w.seen++
+	}
 	close(w.changed)
 	w.changed = make(chan struct{})
 }
@@ -34,4 +40,11 @@ func (w *leaderWatch) get() (id uint64, changed <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.id, w.changed
+}
+
+// changes returns how often another leader than before became known.
+func (w *leaderWatch) changes() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.seen
 }

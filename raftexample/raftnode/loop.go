@@ -69,7 +69,9 @@ func (n *Node) raftEnded(ctx context.Context) error {
 func (n *Node) dispatch(rd raft.Ready) {
 	if rd.SoftState != nil {
 		n.leader.set(rd.SoftState.Lead)
+		n.trips.reset()
 	}
+	n.trips.begin(rd.Messages)
 	n.send(rd.Messages)
 	if rd.HardState != nil || len(rd.Entries) > 0 || rd.Snapshot != nil || len(rd.CommittedEntries) > 0 {
 		n.toSave.add(rd)
@@ -92,9 +94,11 @@ func (n *Node) saveLoop(ctx context.Context) error {
 					return n.unlessStopped(ctx, "state machine", err)
 				}
 			}
+			start := time.Now()
 			if err := n.cfg.Log.Save(rd); err != nil {
 				return fmt.Errorf("save: %w", err)
 			}
+			n.cfg.Observer.Saved(time.Since(start), rd.MustSync)
 			n.raft.AckAppend(rd.Mark)
 			handed = n.handOn(rd, handed)
 		}

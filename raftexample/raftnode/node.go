@@ -46,6 +46,9 @@ type Node struct {
 	waiting *waiters
 	leader  *leaderWatch
 	peers   *peers
+	trips   *trips
+
+	counters counters
 
 	toSave  *queue[raft.Ready]
 	toApply *queue[applyItem]
@@ -73,6 +76,7 @@ func New(cfg Config) (*Node, error) {
 		ids:       kvstore.NewRequestIDs(cfg.ID),
 		waiting:   newWaiters(),
 		leader:    newLeaderWatch(),
+		trips:     newTrips(),
 		toSave:    newQueue[raft.Ready](),
 		toApply:   newQueue[applyItem](),
 		toCompact: make(chan cut, 1),

@@ -16,6 +16,7 @@ import (
 func (n *Node) Process(ctx context.Context, m *raftpb.Message) error {
 	select {
 	case <-n.started:
+		n.trips.end(m)
 		return n.raft.Step(ctx, m)
 	case <-n.running.Done():
 		return raft.ErrStopped

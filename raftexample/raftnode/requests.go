@@ -47,6 +47,19 @@ func (n *Node) Delete(ctx context.Context, key string) error {
 func (n *Node) propose(
 	ctx context.Context, id kvstore.RequestID, handOver func(context.Context) error,
 ) (kvstore.Result, error) {
+	res, err := n.await(ctx, id, handOver)
+	count(&n.counters.proposals, &n.counters.proposalsFailed, err)
+	if err != nil {
+		return kvstore.Result{}, err
+	}
+	return res, res.Err
+}
+
+// await returns what became of the proposal: the error says that this is not known,
+// or that it was not handed over.
+func (n *Node) await(
+	ctx context.Context, id kvstore.RequestID, handOver func(context.Context) error,
+) (kvstore.Result, error) {
 	applied := n.waiting.add(id)
 	defer n.waiting.remove(id)
 	if err := n.handOver(ctx, handOver); err != nil {
@@ -54,7 +67,7 @@ func (n *Node) propose(
 	}
 	select {
 	case res := <-applied:
-		return res, res.Err
+		return res, nil
 	case <-ctx.Done():
 		return kvstore.Result{}, fmt.Errorf("%w: not applied here in time%s", ErrUnknownOutcome, n.withoutLeader())
 	case <-n.running.Done():
@@ -141,6 +154,12 @@ func (n *Node) ListStale(rq kvstore.ListRequest) (kvstore.List, error) {
 // Barrier returns nil once this member has applied all that was acknowledged
 // anywhere before the call.
 func (n *Node) Barrier(ctx context.Context) error {
+	err := n.barrier(ctx)
+	count(&n.counters.reads, &n.counters.readsFailed, err)
+	return err
+}
+
+func (n *Node) barrier(ctx context.Context) error {
 	index, err := n.raft.ReadIndex(ctx)
 	if err != nil {
 		return n.readError(err, "no index for the read")

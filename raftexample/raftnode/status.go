@@ -93,7 +93,10 @@ func (n *Node) Status() Status {
 		if p.ID == n.cfg.ID {
 			continue
 		}
-		s.Peers = append(s.Peers, PeerProgress{ID: p.ID, Match: p.Match, State: p.State.String(), Active: p.RecentActive})
+		s.Peers = append(s.Peers, PeerProgress{
+			ID: p.ID, Match: p.Match, Next: p.Next, State: p.State.String(), Active: p.RecentActive,
+			Inflight: p.Inflight, InflightBytes: p.InflightBytes, RoundTrip: n.trips.of(p.ID).Seconds(),
+		})
 	}
 	return s
 }

@@ -55,10 +55,18 @@ type PeerProgress struct {
 	ID uint64 `json:"id"`
 	// Match is the last index known to be durable there.
 	Match uint64 `json:"match"`
+	// Next is the index of the next entry to be sent there.
+	Next uint64 `json:"next"`
 	// State is probe, replicate or snapshot.
 	State string `json:"state"`
 	// Active: the member was heard from in the current election timeout.
 	Active bool `json:"active"`
+	// Inflight and InflightBytes are the appends that are sent and not acknowledged.
+	Inflight      int    `json:"inflight"`
+	InflightBytes uint64 `json:"inflight_bytes"`
+	// RoundTrip is how long the last answer to a heartbeat took, in seconds, or how
+	// long it has been missing; 0 before the first.
+	RoundTrip float64 `json:"round_trip_seconds"`
 }
 
 // CheckPeerURL returns an error that matches ErrInvalid unless raw is a URL at

@@ -1,0 +1,61 @@
+package member
+
+import (
+	"context"
+	"net"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
+	"github.com/seed-289bd6ac/raft/raftexample/metrics"
+)
+
+// monitor is what tells how the member is doing.
+type monitor struct {
+	registry *prometheus.Registry
+	timings  *metrics.Timings
+}
+
+// newMonitor returns a monitor of a process and of what takes time in it.
+func newMonitor() (*monitor, error) {
+	registry := prometheus.NewRegistry()
+	for _, c := range []prometheus.Collector{
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	} {
+		if err := registry.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	timings, err := metrics.NewTimings(registry)
+	return &monitor{registry: registry, timings: timings}, err
+}
+
+// watch adds the member, which is started.
+func (mon *monitor) watch(m *Member) error {
+	return metrics.Register(mon.registry, metrics.Source{
+		Status: m.node.Status, Stats: m.node.Stats, Transport: m.transport.Stats,
+	})
+}
+
+func (mon *monitor) handler() http.Handler {
+	return promhttp.HandlerFor(mon.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+}
+
+// serveClients begins to serve clients.
+func (m *Member) serveClients() {
+	clients := httpapi.New(&store{Node: m.node, id: m.cfg.ID, peers: m.peers}, httpapi.Options{
+		Timeout:   m.cfg.RequestTimeout,
+		Logger:    m.log,
+		Token:     m.security.token,
+		MaxConns:  m.cfg.MaxConns,
+		Metrics:   m.monitor.handler(),
+		Profiling: m.cfg.Profiling,
+		Served:    m.monitor.timings.Served,
+	})
+	m.clientServer = httpapi.NewServer(clients)
+	m.clientServer.BaseContext = func(net.Listener) context.Context { return m.serving }
+	m.serveOn(m.clientServer, m.clientListener)
+}
