@@ -307,7 +307,17 @@ func (s *Sim) rest() {
 	}
 	s.c.checkPeace(lead, term, s.messages-sent)
 	s.c.checkSurvival(lead)
+	s.c.checkReads(lead)
 	s.c.mark(markClusterCameToRest)
+}
+
+// checkReads looks whether reads are left that nobody answers any more.
+func (c *cluster) checkReads(lead *member) {
+	for _, m := range c.members {
+		if m.healthy() && inConfig(lead.conf, m.id) && len(m.reads) > 0 {
+			c.broken(ReadsAreAnswered, m, "%d reads got neither an index nor an error", len(m.reads))
+		}
+	}
 }
 
 // checkPeace looks at what happened in a cluster during calmTime of rest.

@@ -142,17 +142,9 @@ func (c *cluster) applyChange(m *member, e *raftpb.Entry) {
 		c.fail(&Violation{Rule: ConfigurationSafety, Detail: err.Error(), Members: []uint64{m.id}})
 		return
 	}
-	conf, err := m.rn.ApplyConfChange(cc)
-	if err == nil {
-		for _, id := range m.conf.GetLearners() {
-			if contains(conf.GetVoters(), id) {
-				c.mark(markLearnerGotVote)
-			}
-		}
+	if conf, err := m.rn.ApplyConfChange(cc); err == nil {
+		c.checkChange(m, cc, conf)
 		m.conf = conf
-		if len(conf.GetVotersOutgoing()) > 0 {
-			c.mark(markJointConfigurationEntered)
-		}
 	}
 	c.checkConfig(m, e.GetIndex())
 	c.watch.configured(m)

@@ -82,6 +82,8 @@ const (
 	Progress Rule = "progress"
 	// Calm: a cluster at rest sends few messages.
 	Calm Rule = "calm"
+	// ReadsAreAnswered: no read is lost in silence.
+	ReadsAreAnswered Rule = "reads are answered"
 	// AckedWritesSurvive: what was acknowledged is there in the end.
 	AckedWritesSurvive Rule = "acked writes survive"
 )

@@ -279,5 +279,6 @@ func (e *ending) calm() bool {
 	}
 	e.c.checkPeace(lead, term, e.c.sent-sent)
 	e.c.checkSurvival(lead)
+	e.c.checkReads(lead)
 	return e.c.violation == nil
 }
