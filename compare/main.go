@@ -16,13 +16,20 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/seed-289bd6ac/raft/compare/internal/durable"
 	"github.com/seed-289bd6ac/raft/compare/internal/inmem"
 	"github.com/seed-289bd6ac/raft/compare/internal/measure"
+	"github.com/seed-289bd6ac/raft/compare/internal/store"
 )
 
 // others are the modules that are compared with.
 var others = []string{
 	"go.etcd.io/raft/v3",
+	"github.com/hashicorp/raft",
+	"github.com/hashicorp/raft-wal",
+	"github.com/hashicorp/raft-boltdb/v2",
+	"github.com/lni/dragonboat/v4",
+	"go.etcd.io/etcd/server/v3",
 }
 
 // kind is a kind of work, by the name that -only knows.
@@ -31,13 +38,19 @@ type kind struct {
 	cases func(measure.Scale) []measure.Case
 }
 
-var kinds = []kind{
-	{"core", inmem.Core},
-	{"node", inmem.Node},
-	{"reads", inmem.Reads},
-	{"idle", inmem.Idle},
-	{"repair", inmem.Repair},
-	{"encoding", inmem.Encoding},
+// kinds returns all kinds of work. What is to be durable gets directories below
+// dir.
+func kinds(dir string) []kind {
+	return []kind{
+		{"core", inmem.Core},
+		{"node", inmem.Node},
+		{"reads", inmem.Reads},
+		{"idle", inmem.Idle},
+		{"repair", inmem.Repair},
+		{"encoding", inmem.Encoding},
+		{"durable", durable.Writes(dir)},
+		{"store", store.Requests(dir)},
+	}
 }
 
 // options are the flags.
@@ -47,6 +60,7 @@ type options struct {
 	scale  float64
 	json   string
 	plot   string
+	dir    string
 }
 
 func main() {
@@ -82,7 +96,7 @@ func run(args []string, out, progress io.Writer) error {
 
 func parse(args []string, usage io.Writer) (o options, err error) {
 	var names []string
-	for _, k := range kinds {
+	for _, k := range kinds("") {
 		names = append(names, k.name)
 	}
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
@@ -91,6 +105,7 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 	flags.IntVar(&o.rounds, "rounds", 5, "how often all is measured")
 	flags.Float64Var(&o.scale, "scale", 1, "how much of the full work is done: 0.1 is a tenth")
 	flags.StringVar(&o.json, "json", "", "a file for all figures of all rounds")
+	flags.StringVar(&o.dir, "dir", os.TempDir(), "where data directories are made, on a disk: in memory, syncing costs nothing")
 	flags.StringVar(&o.plot, "plot", "", "a file for a plot of throughput against concurrency, as SVG")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -108,13 +123,14 @@ func parse(args []string, usage io.Writer) (o options, err error) {
 
 // cases returns those that -only asks for, in the order of kinds.
 func (o options) cases() (cases []measure.Case, err error) {
+	all := kinds(o.dir)
 	asked := strings.FieldsFunc(o.only, func(r rune) bool { return r == ',' })
 	for _, name := range asked {
-		if !slices.ContainsFunc(kinds, func(k kind) bool { return k.name == name }) {
+		if !slices.ContainsFunc(all, func(k kind) bool { return k.name == name }) {
 			return nil, fmt.Errorf("-only %s: there is no such kind of work", name)
 		}
 	}
-	for _, k := range kinds {
+	for _, k := range all {
 		if len(asked) == 0 || slices.Contains(asked, k.name) {
 			cases = append(cases, k.cases(measure.Scale(o.scale))...)
 		}
