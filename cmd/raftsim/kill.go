@@ -126,13 +126,13 @@ func (f *mutantFlags) search(ctx context.Context, binary, dir string, k *kill) e
 func (k *kill) how() string {
 	var parts []string
 	if k.By == "run" {
-		parts = append(parts, fmt.Sprintf("in seed %d, after %d runs and %.1f s", k.Seed, k.Runs, k.Seconds))
+		parts = append(parts, fmt.Sprintf("in seed %d, after %s and %.1f s", k.Seed, plural(k.Runs, "run"), k.Seconds))
 	}
 	if k.Shrunk > 0 {
-		parts = append(parts, fmt.Sprintf("shrunk from %d to %d actions", k.Actions, k.Shrunk))
+		parts = append(parts, fmt.Sprintf("shrunk from %d to %s", k.Actions, plural(k.Shrunk, "action")))
 	}
 	if e := k.Explored; e != nil {
-		parts = append(parts, fmt.Sprintf("explored: %q in %d actions, model %s, %.1f s", e.Rule, e.Actions, e.Model, e.Seconds))
+		parts = append(parts, fmt.Sprintf("explored: %q in %s, model %s, %.1f s", e.Rule, plural(e.Actions, "action"), e.Model, e.Seconds))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -170,7 +170,9 @@ func (f *mutantFlags) inCopy(ctx context.Context, m mutants.Mutant, use func(bin
 
 // simulate runs seeds in a copy and notes what came of it.
 func (f *mutantFlags) simulate(ctx context.Context, binary, dir string, k *kill, args ...string) error {
-	args = append([]string{"run", "-json", "-out", dir, "-parallel", strconv.Itoa(f.parallel)}, args...)
+	args = append([]string{
+		"run", "-json", "-out", dir, "-parallel", strconv.Itoa(f.parallel), "-shrink", f.shrink.String(),
+	}, args...)
 	var report runReport
 	begin := time.Now()
 	if err := f.inProcess(ctx, binary, args, &report); err != nil {

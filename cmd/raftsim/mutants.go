@@ -26,6 +26,7 @@ checker notices survives. Last comes the library as it is: nothing may be notice
   -others        the copies that are held out, instead of the table
   -all           both
   -for D         how long each is simulated                                      (60s)
+  -shrink D      how long a failure is cut down, 0 for not at all                (60s)
   -parallel N    on so many cores                                        (all of them)
   -control N     seeds of the library as it is, 0 for none                     (10000)
   -root DIR      the source tree                       (the one around the directory)
@@ -40,6 +41,7 @@ type mutantFlags struct {
 	chosen   []mutants.Mutant
 	limit    time.Duration
 	explored time.Duration
+	shrink   time.Duration
 	parallel int
 	control  uint64
 	root     string
@@ -58,6 +60,7 @@ func parseMutants(args []string, std streams) (*mutantFlags, error) {
 	set.BoolVar(&others, "others", false, "")
 	set.BoolVar(&all, "all", false, "")
 	set.DurationVar(&f.limit, "for", time.Minute, "")
+	set.DurationVar(&f.shrink, "shrink", time.Minute, "")
 	set.DurationVar(&f.explored, "explore", 0, "")
 	set.IntVar(&f.parallel, "parallel", runtime.GOMAXPROCS(0), "")
 	set.Uint64Var(&f.control, "control", 10_000, "")

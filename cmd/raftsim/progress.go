@@ -68,6 +68,14 @@ func count[N uint64 | int | float64](n N) string {
 	}
 }
 
+// plural writes a number of things for people: 1 run, 2 runs.
+func plural[N uint64 | int](n N, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
 // clock writes a duration for people: 0:07, 12:30, 2:03:04.
 func clock(d time.Duration) string {
 	s := int(d.Round(time.Second).Seconds())

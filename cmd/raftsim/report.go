@@ -97,7 +97,7 @@ func (r *runReport) writeText(w io.Writer) error {
 func (f *failure) writeText(w io.Writer, flags string) {
 	fmt.Fprintf(w, "BROKEN in seed %d: %s\n  %s\n", f.Seed, f.Rule, f.Detail)
 	if f.Shrunk > 0 {
-		fmt.Fprintf(w, "  %d actions, shrunk to %d:\n", f.Actions, f.Shrunk)
+		fmt.Fprintf(w, "  %s, shrunk to %d:\n", plural(f.Actions, "action"), f.Shrunk)
 	}
 	for _, path := range f.Files {
 		fmt.Fprintf(w, "  %s\n", path)
@@ -106,10 +106,7 @@ func (f *failure) writeText(w io.Writer, flags string) {
 }
 
 func (r *runReport) headline() string {
-	runs := fmt.Sprintf("%d runs", r.Runs)
-	if r.Runs == 1 {
-		runs = "1 run"
-	}
+	runs := plural(r.Runs, "run")
 	if r.Interrupted {
 		runs = "stopped after " + runs
 		if r.total > 0 {
