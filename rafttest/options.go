@@ -158,7 +158,8 @@ func (f *Faults) leases(r *rand.Rand, s *Setup) {
 	s.LeaseReads, s.DisableCheckQuorum, s.HeartbeatTick = true, false, 1+r.IntN(5)
 	f.Partition, f.Flap, f.Transfer = 8*r.Float64(), 2*r.Float64(), 4*r.Float64()
 	f.Crash, f.Delay = 8*r.Float64(), time.Duration(r.IntN(60))*time.Millisecond
-	f.Change, f.Compact, f.CrashAll, f.CrashLoop = 0, 0, 0, 0
+	f.Compact, f.CrashAll, f.CrashLoop = 0, 0, 0
+	f.Change *= float64(r.IntN(2))
 }
 
 // drawSetup draws what the cluster is made of.
