@@ -25,7 +25,20 @@ func (s *Schedule) Shrink(ctx context.Context, progress func(actions, tried int)
 	sh.budget = fineBudget
 	sh.fine()
 	sh.polish()
+	sh.plain()
 	return sh.best
+}
+
+// plain names messages by no more than is needed.
+func (sh *shrinker) plain() {
+	c := sh.best.clone()
+	for i := range c.Actions {
+		c.Actions[i].Message.Digest = 0
+	}
+	sh.budget = max(sh.budget, len(c.Actions)+1)
+	if sh.breaks(c) {
+		sh.best = c
+	}
 }
 
 // The budgets of the phases, in actions that are repeated: some 20 seconds in all.

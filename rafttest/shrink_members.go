@@ -25,7 +25,7 @@ func (sh *shrinker) fewMembers() {
 		}
 	}
 	for id := n; id > 0; id-- {
-		if sh.try(sh.best.withoutMember(id)) {
+		if sh.try(sh.best.withoutMember(id)) || sh.mergeMember(id) {
 			continue
 		}
 		for other := id - 1; other > 0 && len(sh.best.Actions) < mostForPairsOfMembers && !sh.done(); other-- {
@@ -34,6 +34,16 @@ func (sh *shrinker) fewMembers() {
 			}
 		}
 	}
+}
+
+// mergeMember lets another member do what one does.
+func (sh *shrinker) mergeMember(id uint64) bool {
+	for other := range sh.best.members() {
+		if other++; other != id && sh.try(sh.best.merging(id, other)) {
+			return true
+		}
+	}
+	return false
 }
 
 // keepMembers leaves all but some of n members out, and lets others ask one of them
@@ -86,8 +96,14 @@ func (s *Schedule) members() uint64 {
 
 // withoutMember returns the schedule without a member; those behind it move up.
 func (s *Schedule) withoutMember(id uint64) *Schedule {
+	return s.merging(id, 0)
+}
+
+// merging returns the schedule in which one member does what another does, too, in
+// whose place those behind it move up; into 0: nobody does.
+func (s *Schedule) merging(id, into uint64) *Schedule {
 	c := *s
-	r := renaming{gone: id}
+	r := renaming{gone: id, into: into}
 	if id <= uint64(s.Setup.Members) && s.Setup.Members > 1 {
 		c.Setup.Members--
 		r.shift = 1 // the log begins with one entry less
@@ -107,12 +123,16 @@ func (s *Schedule) withoutMember(id uint64) *Schedule {
 	return &c
 }
 
-// renaming gives members the names that they have when one is gone.
-type renaming struct{ gone, shift uint64 }
+// renaming gives members the names that they have when one is gone. into does what
+// it did, 0: nobody. shift is by how much the log is shorter.
+type renaming struct{ gone, into, shift uint64 }
 
 // id renames a member, and reports whether it is still there.
 func (r renaming) id(id *uint64) bool {
 	if *id == r.gone {
+		*id = r.into
+	}
+	if *id == 0 {
 		return false
 	}
 	if *id > r.gone {
@@ -128,7 +148,7 @@ func (r renaming) action(a *Action) bool {
 		m.Index -= min(r.shift, m.Index)
 		m.Commit -= min(r.shift, m.Commit)
 		m.Digest = 0
-		return r.id(&m.From) && r.id(&m.To)
+		return r.id(&m.From) && r.id(&m.To) && m.From != m.To
 	}
 	if a.Member != 0 && !r.id(&a.Member) {
 		return false
