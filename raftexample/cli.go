@@ -46,6 +46,7 @@ func commands() map[string]command {
 		"put": {putUsage, putCommand}, "get": {getUsage, getCommand}, "del": {delUsage, delCommand},
 		"list": {listUsage, listCommand}, "members": {membersUsage, membersCommand},
 		"status": {statusUsage, statusCommand}, "bench": {benchUsage, benchCommand},
+		"backup": {backupUsage, backupCommand}, "restore": {restoreUsage, restoreCommand},
 	}
 }
 

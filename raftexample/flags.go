@@ -22,7 +22,7 @@ const usage = `raftexample is a replicated key-value store over HTTP.
   raftexample                      three members in this process
   raftexample --id N --cluster L   one member; the same line restarts it
   raftexample COMMAND -h           put, get, del, list, members, status, bench,
-                                   certs: ask a cluster, try it, or prepare one
+                                   backup, restore, certs
 
 Flags:
   --data DIR             data of all members, in DIR/{id}  (./raftexample-data)

@@ -9,6 +9,7 @@
 //	POST   /members/{id}         204 once applied; the body is the peer URL, ?learner=true adds a learner
 //	DELETE /members/{id}         204 once applied
 //	POST   /members/{id}/leader  204 once the member leads
+//	GET    /backup               200, all keys and results, as of now, for raftexample restore
 //	GET    /status               200, what this member knows of itself
 //	GET    /healthz              200 while this member knows a leader
 //	GET    /metrics              200, for Prometheus

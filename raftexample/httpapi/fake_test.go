@@ -2,6 +2,7 @@ package httpapi_test
 
 import (
 	"context"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -30,6 +31,7 @@ type fakeStore struct {
 	// commands are the writes, all of which get result.
 	commands []kvstore.Command
 	result   kvstore.Result
+	backup   io.Reader
 
 	err     error
 	block   bool
@@ -128,6 +130,13 @@ func (s *fakeStore) list(kind string, rq kvstore.ListRequest) (kvstore.List, err
 		list.Items = append(list.Items, item)
 	}
 	return list, nil
+}
+
+func (s *fakeStore) Backup(ctx context.Context) (io.ReadCloser, error) {
+	if err := s.outcome(ctx); err != nil {
+		return nil, err
+	}
+	return io.NopCloser(s.backup), nil
 }
 
 func (s *fakeStore) Members() []raftnode.Member {

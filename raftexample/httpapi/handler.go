@@ -56,6 +56,7 @@ type Handler struct {
 	log     *slog.Logger
 	bodies  *semaphore.Weighted
 	answers *semaphore.Weighted
+	backups *semaphore.Weighted
 	mux     *http.ServeMux
 	kvByKey methods
 	// guarded serves requests of whoever may ask.
@@ -86,6 +87,7 @@ func New(store Store, opts Options) *Handler {
 		log:     opts.Logger,
 		bodies:  semaphore.NewWeighted(opts.MaxBodyBytes),
 		answers: semaphore.NewWeighted(opts.MaxBodyBytes),
+		backups: semaphore.NewWeighted(maxBackups),
 	}
 	h.routes()
 	h.inspection()
@@ -106,6 +108,7 @@ func (h *Handler) routes() {
 		{http.MethodDelete, h.deleteMember},
 	}))
 	h.mux.Handle("/members/{id}/leader", h.serve(methods{{http.MethodPost, h.postLeader}}))
+	h.mux.Handle("/backup", h.serve(methods{{http.MethodGet, h.getBackup}}))
 	h.mux.Handle("/status", h.serve(methods{{http.MethodGet, h.getStatus}}))
 	h.mux.Handle("/healthz", h.serve(methods{{http.MethodGet, h.getHealth}}))
 	h.mux.Handle("/", h.serve(nil))

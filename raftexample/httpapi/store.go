@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"io"
 
 	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
@@ -26,6 +27,8 @@ type Store interface {
 	List(ctx context.Context, rq kvstore.ListRequest) (kvstore.List, error)
 	// ListStale returns keys of this member's own state.
 	ListStale(rq kvstore.ListRequest) (kvstore.List, error)
+	// Backup returns the state of now, linearizably, as the stream of a snapshot.
+	Backup(ctx context.Context) (io.ReadCloser, error)
 
 	// Members returns the configuration that this member has applied, by ascending id.
 	Members() []raftnode.Member

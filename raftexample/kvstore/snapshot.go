@@ -184,7 +184,7 @@ func (s *Store) ReceiveSnapshot(meta *raftpb.SnapshotMetadata, src io.Reader) er
 	if err != nil {
 		return err
 	}
-	in := snapshotStream{src: src, staging: staging}
+	in := snapshotStream{src: src, set: staging.Set}
 	if err := in.receive(meta); err != nil {
 		return errors.Join(err, staging.Abort())
 	}
@@ -193,25 +193,51 @@ func (s *Store) ReceiveSnapshot(meta *raftpb.SnapshotMetadata, src io.Reader) er
 
 // snapshotStream is a stream being received.
 type snapshotStream struct {
-	src     io.Reader
-	staging *storage.Staging
+	src io.Reader
+	// set gets each record. ErrInvalid says that it is out of order.
+	set     func(key, value []byte) error
 	buf     []byte
 	records uint64
 }
 
 func (in *snapshotStream) receive(meta *raftpb.SnapshotMetadata) error {
-	kind, payload, err := in.frame()
+	got, err := in.header()
 	if err != nil {
 		return err
 	}
+	if !proto.Equal(got, meta) {
+		return badSnapshot("it is that of %v, but %v was announced", got, meta)
+	}
+	return in.body()
+}
+
+// header reads the first frame, and returns what the stream is a snapshot of.
+func (in *snapshotStream) header() (*raftpb.SnapshotMetadata, error) {
+	kind, payload, err := in.frame()
+	if err != nil {
+		return nil, err
+	}
 	if kind != frameHeader {
-		return badSnapshot("it begins with a frame of kind %q", kind)
+		return nil, badSnapshot("it begins with a frame of kind %q", kind)
 	}
-	if err := checkHeader(payload, meta); err != nil {
-		return err
+	return decodeHeader(payload)
+}
+
+func decodeHeader(payload []byte) (*raftpb.SnapshotMetadata, error) {
+	if len(payload) == 0 || payload[0] < snapshotVersion || payload[0] > repliesVersion {
+		return nil, badSnapshot("its version is not %d to %d", snapshotVersion, repliesVersion)
 	}
+	meta := &raftpb.SnapshotMetadata{}
+	if err := proto.Unmarshal(payload[1:], meta); err != nil {
+		return nil, badSnapshot("its header: %w", err)
+	}
+	return meta, nil
+}
+
+// body reads the frames behind the first.
+func (in *snapshotStream) body() error {
 	for {
-		kind, payload, err = in.frame()
+		kind, payload, err := in.frame()
 		switch {
 		case err != nil:
 			return err
@@ -265,21 +291,7 @@ func (in *snapshotStream) read(p []byte) error {
 	return nil
 }
 
-func checkHeader(payload []byte, meta *raftpb.SnapshotMetadata) error {
-	if len(payload) == 0 || payload[0] < snapshotVersion || payload[0] > repliesVersion {
-		return badSnapshot("its version is not %d to %d", snapshotVersion, repliesVersion)
-	}
-	got := &raftpb.SnapshotMetadata{}
-	if err := proto.Unmarshal(payload[1:], got); err != nil {
-		return badSnapshot("its header: %w", err)
-	}
-	if !proto.Equal(got, meta) {
-		return badSnapshot("it is that of %v, but %v was announced", got, meta)
-	}
-	return nil
-}
-
-// store stages the records of one frame.
+// store hands on the records of one frame.
 func (in *snapshotStream) store(payload []byte) error {
 	d := decoder{data: payload}
 	for d.more() {
@@ -290,7 +302,7 @@ func (in *snapshotStream) store(payload []byte) error {
 		if err := checkRecord(key, value); err != nil {
 			return err
 		}
-		err := in.staging.Set(key, value)
+		err := in.set(key, value)
 		if errors.Is(err, storage.ErrInvalid) {
 			return badSnapshot("%w", err)
 		}

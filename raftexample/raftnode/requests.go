@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/seed-289bd6ac/raft"
@@ -189,6 +190,19 @@ func (n *Node) GetStale(key string) (value kvstore.Value, found bool, err error)
 		return kvstore.Value{}, false, err
 	}
 	return v, true, nil
+}
+
+// Backup returns the state of now, linearizably, as the stream of a snapshot. Errors
+// are those of Get. The caller must close it.
+func (n *Node) Backup(ctx context.Context) (io.ReadCloser, error) {
+	if err := n.Barrier(ctx); err != nil {
+		return nil, err
+	}
+	state, err := n.cfg.Machine.OpenSnapshot()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotServed, err)
+	}
+	return state, nil
 }
 
 // withoutLeader explains a wait that was in vain, where it does.
