@@ -1,6 +1,7 @@
 package member
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -9,6 +10,8 @@ import (
 	"net/url"
 	"slices"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/seed-289bd6ac/raft/raftexample/certs"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
@@ -74,6 +77,12 @@ type Config struct {
 	// Profiling serves /debug/pprof/ to clients.
 	Profiling bool
 
+	// FS is the file system of the database. Default: that of the machine.
+	FS vfs.FS
+	// DialContext opens connections to peers; TLS is added to them. Default: a
+	// net.Dialer.
+	DialContext func(ctx context.Context, network, addr string) (net.Conn, error)
+
 	// Logger gets what operators want to know at Info. Default: none.
 	Logger *slog.Logger
 }
@@ -116,11 +125,17 @@ func (c Config) withDefaults() (Config, error) {
 	if c.TickInterval < 0 || c.RequestTimeout < 0 || c.DrainTimeout < 0 || c.RemovalGrace < 0 {
 		return c, usagef("a duration is negative")
 	}
+	if c.DialContext == nil {
+		c.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c, nil
 }
+
+// dialTimeout is how long a connection to a peer may take.
+const dialTimeout = 2 * time.Second
 
 func (c *Config) checkTLS() error {
 	switch {

@@ -81,7 +81,7 @@ func Start(cfg Config) (_ *Member, err error) {
 	if m.monitor, err = newMonitor(); err != nil {
 		return nil, err
 	}
-	m.peers = newPeerClient(m.security.toPeers(), m.clusterID)
+	m.peers = newPeerClient(m.security.toPeers(), m.cfg.DialContext, m.clusterID)
 	if err := m.listen(); err != nil {
 		return nil, err
 	}
@@ -128,6 +128,7 @@ func (m *Member) open() (err error) {
 		Dir:       filepath.Join(m.cfg.Dir, databaseDir),
 		ClusterID: m.clusterID,
 		MemberID:  m.cfg.ID,
+		FS:        m.cfg.FS,
 		Logger:    m.cfg.Logger,
 	})
 	if err != nil {
@@ -165,6 +166,7 @@ func (m *Member) open() (err error) {
 		AdmitPeer:    func(id uint64, _ string) bool { return m.security.strangers.admit(id, m.node.Members()) },
 		TLS:          m.security.toPeers(),
 		VerifyPeer:   m.security.verifyPeer(),
+		DialContext:  m.cfg.DialContext,
 		Logger:       quieter(m.log),
 	})
 	if err != nil {

@@ -77,12 +77,14 @@ type peerClient struct {
 	clusterID uint64
 }
 
-func newPeerClient(tlsConfig *tls.Config, clusterID uint64) *peerClient {
+func newPeerClient(
+	tlsConfig *tls.Config, dial func(context.Context, string, string) (net.Conn, error), clusterID uint64,
+) *peerClient {
 	return &peerClient{
 		clusterID: clusterID,
 		client: &http.Client{Transport: &http.Transport{
 			TLSClientConfig:     tlsConfig,
-			DialContext:         (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
+			DialContext:         dial,
 			TLSHandshakeTimeout: 5 * time.Second,
 			MaxIdleConns:        16,
 			IdleConnTimeout:     30 * time.Second,
