@@ -23,7 +23,7 @@ first one in which a rule of Raft is broken.
   -for D         begin no more seeds after so long
 ` + specHelp + `  -parallel N    on so many cores                                        (all of them)
   -failures N    stop after so many failing seeds                                  (1)
-  -shrink D      how long to look for a shorter schedule that fails, 0 for not  (20s)
+  -shrink D      how long to look for a shorter schedule that fails, 0 for not   (1m)
   -out DIR       where to write what shows a failure                (raftsim-failures)
   -json          the result as JSON, for programs
 
@@ -52,7 +52,7 @@ func parseRun(args []string, std streams) (*runFlags, error) {
 	set.DurationVar(&f.limit, "for", 0, "")
 	set.IntVar(&f.parallel, "parallel", runtime.GOMAXPROCS(0), "")
 	set.IntVar(&f.failures, "failures", 1, "")
-	set.DurationVar(&f.shrink, "shrink", 20*time.Second, "")
+	set.DurationVar(&f.shrink, "shrink", time.Minute, "")
 	set.StringVar(&f.out, "out", defaultOut, "")
 	set.BoolVar(&f.json, "json", false, "")
 	f.spec.register(set)
