@@ -49,7 +49,7 @@ func TestInABrokenCore(t *testing.T) {
 		if failures > 2 {
 			continue
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 		short := s.Shrink(ctx, nil)
 		cancel()
 		require.True(t, short.fails())

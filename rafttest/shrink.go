@@ -25,6 +25,8 @@ func (s *Schedule) Shrink(ctx context.Context, progress func(actions, tried int)
 	sh.budget = fineBudget
 	sh.fine()
 	sh.polish()
+	sh.budget = againBudget
+	sh.again()
 	sh.plain()
 	return sh.best
 }
@@ -44,8 +46,9 @@ func (sh *shrinker) plain() {
 // The budgets of the phases, in actions that are repeated: some 20 seconds in all.
 const (
 	coarseBudget   = 2_500_000
-	siblingsBudget = 12_000_000
-	fineBudget     = 12_000_000
+	siblingsBudget = 8_000_000
+	fineBudget     = 6_000_000
+	againBudget    = 10_000_000
 )
 
 // spend takes from the budget; a schedule has a price of its own.

@@ -5,33 +5,61 @@ import (
 )
 
 const (
-	// enough is how many actions are so few that no other run is looked for.
-	enough = 40
-	// mostSiblings is of how many other runs the schedules are shrunk.
-	mostSiblings = 4
+	// enough is how many actions are so few that no other run is looked for before
+	// they are shrunk further, veryFew how many are so few that none is at all.
+	enough, veryFew = 40, 10
+	// mostSiblings is of how many other runs the schedules are shrunk, mostAgain how
+	// many of them to the end.
+	mostSiblings, mostAgain = 4, 8
 )
 
 // siblings looks for runs of the same cluster under the same faults that break the
 // same rule sooner: some histories have little that can be left out.
 func (sh *shrinker) siblings() {
-	if sh.best.origin == nil || len(sh.best.Actions) <= enough {
+	found := 0
+	sh.otherRuns(1, func(s *Schedule) (enoughFound bool) {
+		found++
+		sh.adopt(s, coarseBudget/2, (*shrinker).coarse)
+		return found == mostSiblings || len(sh.best.Actions) <= enough
+	}, len(sh.best.Actions) <= enough)
+}
+
+// again shrinks other runs to the end: each leads to a schedule of which nothing can
+// be left out, and some of those are shorter than others.
+func (sh *shrinker) again() {
+	found := 0
+	sh.otherRuns(1_000, func(s *Schedule) (enoughFound bool) {
+		found++
+		sh.adopt(s, fineBudget/3, func(other *shrinker) {
+			other.coarse()
+			other.fine()
+			other.polish()
+		})
+		return found == mostAgain
+	}, len(sh.best.Actions) <= veryFew)
+}
+
+// otherRuns shows the schedules of other runs that break the rule, until it is told
+// to stop.
+func (sh *shrinker) otherRuns(first uint64, show func(*Schedule) bool, enough bool) {
+	if sh.best.origin == nil || enough {
 		return
 	}
-	o, faults := *sh.best.origin, *sh.best.origin.Faults
-	o.Faults = &faults
+	o, setup, faults := *sh.best.origin, *sh.best.origin.Setup, *sh.best.origin.Faults
+	o.Setup, o.Faults = &setup, &faults
 	if sh.clocks != anyTime {
 		faults.Drift, faults.Pause = 0, 0 // then time passes for all alike, but for the order of ticks
 	}
-	seed, found := o.Seed, 0
-	for n := uint64(1); found < mostSiblings && !sh.done(); n++ {
-		o.Seed = seed + n<<32
+	members := setup.Members
+	for n := first; !sh.done(); n++ {
+		o.Seed = sh.best.origin.Seed + n<<32
 		o.Duration = time.Duration(1+n%2) * time.Second
-		if s := sh.sibling(o); s != nil {
-			found++
-			sh.adopt(s)
-			if len(sh.best.Actions) <= enough {
-				return
-			}
+		setup.Members = members
+		if few := 2 + int(n%4); few <= 3 {
+			setup.Members = few
+		}
+		if s := sh.sibling(o); s != nil && show(s) {
+			return
 		}
 	}
 }
@@ -57,15 +85,17 @@ func (sh *shrinker) sibling(o Options) *Schedule {
 
 // adopt makes the schedule of another run the best if it can be shrunk to a shorter
 // one.
-func (sh *shrinker) adopt(s *Schedule) {
-	other := &shrinker{ctx: sh.ctx, best: s, clocks: s.relyOnClocks(), budget: min(sh.budget, coarseBudget/2)}
-	granted := other.budget
+func (sh *shrinker) adopt(s *Schedule, budget int, shrink func(*shrinker)) {
+	granted := min(sh.budget, budget)
+	other := &shrinker{ctx: sh.ctx, best: s, clocks: s.relyOnClocks(), budget: granted}
 	if other.begin() {
-		other.coarse()
+		shrink(other)
 	}
 	sh.spend(granted - other.budget)
 	sh.tried += other.tried
 	if len(other.best.Actions) < len(sh.best.Actions) && other.clocks <= sh.clocks {
-		sh.best, sh.clocks, sh.lastPhase = other.best, other.clocks, other.lastPhase
+		origin := sh.best.origin
+		sh.best, sh.clocks, sh.lastPhase = other.best.clone(), other.clocks, other.lastPhase
+		sh.best.origin = origin
 	}
 }
