@@ -80,9 +80,6 @@ func writeJSON(w io.Writer, v any) error {
 
 func (r *runReport) writeText(w io.Writer) error {
 	out := bufio.NewWriter(w)
-	for _, f := range r.Failures {
-		f.writeText(out, r.flags)
-	}
 	fmt.Fprintln(out, r.headline())
 	fmt.Fprintf(out, "  %s events, %s messages, %s requests of clients, %s of virtual time in %.1f s\n",
 		count(r.Events), count(r.Messages), count(r.Operations), virtual(r.VirtualSeconds), r.Seconds)
@@ -94,15 +91,21 @@ func (r *runReport) writeText(w io.Writer) error {
 	return out.Flush()
 }
 
-func (f *failure) writeText(w io.Writer, flags string) {
-	fmt.Fprintf(w, "BROKEN in seed %d: %s\n  %s\n", f.Seed, f.Rule, f.Detail)
+// what says which rule is broken, where says what shows it.
+func (f *failure) what() string {
+	return fmt.Sprintf("BROKEN in seed %d: %s\n  %s\n", f.Seed, f.Rule, f.Detail)
+}
+
+func (f *failure) where(flags string) string {
+	var b strings.Builder
 	if f.Shrunk > 0 {
-		fmt.Fprintf(w, "  %s, shrunk to %d:\n", plural(f.Actions, "action"), f.Shrunk)
+		fmt.Fprintf(&b, "  %s, shrunk to %d:\n", plural(f.Actions, "action"), f.Shrunk)
 	}
 	for _, path := range f.Files {
-		fmt.Fprintf(w, "  %s\n", path)
+		fmt.Fprintf(&b, "  %s\n", path)
 	}
-	fmt.Fprintf(w, "  the whole run: raftsim view %d%s\n\n", f.Seed, flags)
+	fmt.Fprintf(&b, "  the whole run: raftsim view %d%s\n\n", f.Seed, flags)
+	return b.String()
 }
 
 func (r *runReport) headline() string {

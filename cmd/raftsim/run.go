@@ -103,8 +103,15 @@ func (f *runFlags) command(ctx context.Context, std streams) (int, error) {
 	}
 	report := f.report(sum)
 	for i := range report.Failures {
-		if err := f.show(ctx, &report.Failures[i], std); err != nil {
+		broken := &report.Failures[i]
+		if !f.json {
+			std.sayf("%s", broken.what()) // at once: what follows takes its time
+		}
+		if err := f.show(ctx, broken, std); err != nil {
 			return 0, err
+		}
+		if !f.json {
+			std.sayf("%s", broken.where(report.flags))
 		}
 	}
 	if f.json {

@@ -44,7 +44,7 @@ type sourceFlags struct {
 	argument string
 }
 
-// parseSource parses flags and the one argument.
+// parse parses flags and the one argument.
 func (f *sourceFlags) parse(set *flag.FlagSet, args []string) error {
 	f.spec.register(set)
 	rest, err := parseMixed(set, args)
