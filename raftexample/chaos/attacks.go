@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -116,17 +117,38 @@ func (r *run) cutOffForLong(ctx context.Context) error {
 	}
 	out, in := r.c.links(n)
 	r.c.net.set(fault{cut: true}, append(out, in...)...)
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
-		if leader := r.c.leader(ctx); leader != nil && leader != n {
-			if st, err := r.c.status(ctx, leader); err == nil && st.FirstIndex > before.LastIndex+1 {
-				return nil
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		leader := r.c.leader(ctx)
+		if leader == nil || leader == n {
+			if err := pause(ctx, 50*time.Millisecond); err != nil {
+				return err
 			}
+			continue
 		}
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
-			return err
+		if st, err := r.c.status(ctx, leader); err == nil && st.FirstIndex > before.LastIndex+1 {
+			r.note("it needs a snapshot")
+			return nil
 		}
+		r.writeMany(ctx, leader)
 	}
-	return nil
+	r.note("the log was kept")
+	return ctx.Err()
+}
+
+// writeMany makes the log long.
+func (r *run) writeMany(ctx context.Context, at *node) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	var all sync.WaitGroup
+	for writer := range 16 {
+		all.Go(func() {
+			for range 50 {
+				// Whoever does not lead any more may refuse it.
+				_, _ = r.c.ask(ctx, at, http.MethodPut, fmt.Sprintf("/kv/small-%d", writer), "v")
+			}
+		})
+	}
+	all.Wait()
 }
 
 func (r *run) makeMute(ctx context.Context) error {
@@ -163,6 +185,9 @@ func (r *run) flap(ctx context.Context) error {
 }
 
 func (r *run) slowDown(ctx context.Context) error {
+	if !r.c.net.slows() {
+		return fmt.Errorf("%w: this network has no slow links", errSkipped)
+	}
 	for _, n := range r.c.all() {
 		out, _ := r.c.links(n)
 		r.c.net.set(fault{delay: r.between(5*time.Millisecond, 40*time.Millisecond)}, out...)

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math"
 	"net"
@@ -39,13 +40,25 @@ func chaos(t *testing.T, args ...string) (status int, said string) {
 func TestAllPromisesAreKeptUnderAttack(t *testing.T) {
 	report := filepath.Join(t.TempDir(), "report")
 	status, said := chaos(t, "-report", report, "-attacks",
-		"kill two,pause,silent,deaf,flapping,between two,failing fsync,no space,full file,flipped,wiped,rolling")
+		"kill two,pause,deaf,between two,failing fsync,no space,full file,flipped,wiped,rolling")
 	require.Zero(t, status, said)
 	require.Contains(t, said, "All promises were kept")
 	written, err := os.ReadFile(report)
 	require.NoError(t, err)
 	require.Contains(t, said, string(written))
 	require.Contains(t, string(written), "rolling replacement")
+}
+
+func TestAllPromisesAreKeptWhenPacketsAreLost(t *testing.T) {
+	n, err := newNamespaces()
+	if n != nil {
+		err = errors.Join(err, n.close())
+	}
+	if err != nil {
+		t.Skip("network namespaces cannot be used: ", err)
+	}
+	status, said := chaos(t, "-network", "namespaces", "-attacks", "off for long,silent,rolling restart")
+	require.Zero(t, status, said)
 }
 
 func TestABrokenPromiseIsTold(t *testing.T) {
@@ -62,6 +75,7 @@ func TestTheCommandLineIsChecked(t *testing.T) {
 		"-clients 0":            "positive",
 		"something":             "no arguments",
 		"-attacks earthquake":   "earthquake",
+		"-network air":          "namespaces",
 		"-for x":                "invalid value",
 		"-limit 0s -attacks x,": "positive",
 	} {
@@ -142,7 +156,7 @@ func echo(t *testing.T) string {
 func pairOf(t *testing.T) (n *network, conn net.Conn, dial func() (net.Conn, error)) {
 	t.Helper()
 	n = newNetwork()
-	t.Cleanup(n.close)
+	t.Cleanup(func() { require.NoError(t, n.close()) })
 	addr := echo(t)
 	_, err := n.join(2, addr)
 	require.NoError(t, err)

@@ -31,7 +31,7 @@ type memberSpec struct {
 	Dir     string
 	Cluster []raftnode.Member
 	Client  string // address for clients
-	Proxy   string // address that others are dialled through
+	Proxy   string // address that others are dialled through, "" for directly
 	Join    bool
 	Tick    time.Duration
 }
@@ -55,13 +55,18 @@ func beMember(text string, commands io.Reader) int {
 	go faults.obey(commands)
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM)
-	m, err := member.Start(member.Config{
+	cfg := member.Config{
 		ID: spec.ID, Dir: spec.Dir, Cluster: spec.Cluster, Join: spec.Join, ClientAddr: spec.Client,
 		TickInterval: spec.Tick, SnapshotEntries: snapshotEntries, RemovalGrace: removalGrace,
 		RequestTimeout: 2 * time.Second, DrainTimeout: time.Second,
-		FS: errorfs.Wrap(vfs.Default, faults), DialContext: dialThrough(spec.Proxy),
-		Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
-	})
+		FS: errorfs.Wrap(vfs.Default, faults), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+	}
+	if spec.Proxy != "" {
+		cfg.DialContext = dialThrough(spec.Proxy)
+	} else {
+		cfg.Insecure = true // its network reaches no other machine
+	}
+	m, err := member.Start(cfg)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "chaos: %v\n", err)
 		return 1

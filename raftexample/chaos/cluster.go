@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -24,6 +23,8 @@ import (
 // node is one member: a process, or one that is away.
 type node struct {
 	spec memberSpec
+	// within is the command that runs its processes where it is.
+	within []string
 	// log is the file that gets all that its processes say.
 	log string
 
@@ -65,7 +66,7 @@ func (n *node) lastWords() string {
 type cluster struct {
 	dir  string
 	tick time.Duration
-	net  *network
+	net  fabric
 	http *http.Client
 
 	mu    sync.Mutex
@@ -73,52 +74,30 @@ type cluster struct {
 	last  uint64 // the highest id ever used
 }
 
-func newCluster(dir string, tick time.Duration) *cluster {
+func newCluster(dir string, tick time.Duration, between fabric) *cluster {
 	return &cluster{
-		dir: dir, tick: tick, net: newNetwork(), nodes: map[uint64]*node{},
+		dir: dir, tick: tick, net: between, nodes: map[uint64]*node{},
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512, IdleConnTimeout: 10 * time.Second}},
 	}
 }
 
-// freeAddr returns an address that was free a moment ago, below those that systems
-// give to connections.
-func freeAddr() (string, error) {
-	var err error
-	for range 1000 {
-		var listener net.Listener
-		listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 13000+rand.IntN(19000)))
-		if err == nil {
-			return listener.Addr().String(), listener.Close()
-		}
-	}
-	return "", err
-}
-
 // add prepares a member with an id that was never used. Its data are below dir.
 func (c *cluster) add(dir string) (*node, error) {
-	peer, err := freeAddr()
-	if err != nil {
-		return nil, err
-	}
-	client, err := freeAddr()
-	if err != nil {
-		return nil, err
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.last++
 	id := c.last
-	proxy, err := c.net.join(id, peer)
+	at, err := c.net.place(id)
 	if err != nil {
 		return nil, err
 	}
 	n := &node{
 		log: filepath.Join(c.dir, fmt.Sprintf("member-%d.log", id)),
 		spec: memberSpec{
-			ID: id, Dir: filepath.Join(dir, fmt.Sprint(id)), Client: client, Proxy: proxy, Tick: c.tick,
-			Cluster: []raftnode.Member{{ID: id, URL: "http://" + peer}},
+			ID: id, Dir: filepath.Join(dir, fmt.Sprint(id)), Client: at.client, Proxy: at.proxy, Tick: c.tick,
+			Cluster: []raftnode.Member{{ID: id, URL: "http://" + at.peer}},
 		},
-		exited: make(chan struct{}),
+		within: at.within, exited: make(chan struct{}),
 	}
 	close(n.exited)
 	c.nodes[id] = n
@@ -159,7 +138,8 @@ func (c *cluster) start(n *node) error {
 		return err
 	}
 	defer out.Close() //nolint:errcheck // the process has it
-	cmd := exec.Command(program)
+	line := append(slices.Clone(n.within), program)
+	cmd := exec.Command(line[0], line[1:]...)
 	cmd.Env = append(os.Environ(), asMember+"="+string(text))
 	cmd.Stdout, cmd.Stderr = out, out
 	commands, err := cmd.StdinPipe()

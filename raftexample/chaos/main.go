@@ -9,7 +9,8 @@
 //	go run ./raftexample/chaos -for 10m -seed 7
 //
 // All connections between members go through a proxy in this process, which cuts,
-// silences and slows down links in either direction. The seed decides on what is
+// silences and slows down links in either direction; with -network namespaces, each
+// member has a network of its own, and packets are lost between them. The seed decides on what is
 // done in which order, not on what comes of it: that depends on the machine.
 package main
 
@@ -38,6 +39,7 @@ type options struct {
 	tick    time.Duration
 	limit   time.Duration
 	attacks string
+	network string
 	dir     string
 	report  string
 }
@@ -62,10 +64,14 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.DurationVar(&o.tick, "tick", 50*time.Millisecond, "tick of the members; elections take 10 to 20")
 	set.DurationVar(&o.limit, "limit", 2*time.Second, "for a leader after a heal, and for operations during rolling changes")
 	set.StringVar(&o.attacks, "attacks", "", "only attacks whose names hold one of these words, separated by commas: each at least once, in their order")
+	set.StringVar(&o.network, "network", "proxy", "what is between members: a proxy, or namespaces (Linux, root and iproute2)")
 	set.StringVar(&o.dir, "dir", "", "directory for data and logs, which is kept (default: one that is removed after a success)")
 	set.StringVar(&o.report, "report", "", "file for the report, besides standard output")
 	if err := set.Parse(args); err != nil {
 		return o, err
+	}
+	if o.network != "proxy" && o.network != "namespaces" {
+		return o, fmt.Errorf("-network %q: proxy or namespaces", o.network)
 	}
 	if set.NArg() > 0 || o.clients < 1 || o.pace <= 0 || o.tick <= 0 || o.limit <= 0 {
 		return o, errors.New("clients and durations must be positive, and there are no arguments: see -h")
@@ -160,7 +166,13 @@ func (r *run) prepare() (clean func() error, err error) {
 		return clean, err
 	}
 	r.say("seed %d, data and logs in %s", r.o.seed, dir)
-	r.c = newCluster(dir, r.o.tick)
+	between := fabric(newNetwork())
+	if r.o.network == "namespaces" {
+		if between, err = newNamespaces(); err != nil {
+			return clean, err
+		}
+	}
+	r.c = newCluster(dir, r.o.tick, between)
 	small := filepath.Join(dir, "small")
 	unmount, err := mountSmall(small)
 	if err != nil {
@@ -170,8 +182,7 @@ func (r *run) prepare() (clean func() error, err error) {
 	}
 	return func() error {
 		r.c.killAll()
-		r.c.net.close()
-		err := unmount()
+		err := errors.Join(r.c.net.close(), unmount())
 		if err == nil && r.o.dir == "" && len(r.broken) == 0 {
 			err = os.RemoveAll(dir)
 		}
@@ -265,6 +276,9 @@ func (r *run) attack(ctx context.Context, a attack) {
 // recover heals everything, and returns how long the cluster took to serve again.
 func (r *run) recover(ctx context.Context) (time.Duration, error) {
 	r.c.net.heal()
+	if err := r.c.net.err(); err != nil {
+		return 0, err
+	}
 	for _, n := range r.c.all() {
 		if !n.running() {
 			if err := r.c.start(n); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"sync"
@@ -23,8 +24,32 @@ type fault struct {
 	delay       time.Duration
 }
 
-// network carries the connections between members. A member dials a port of its own
-// here and names the address that it means, so that it is known who talks to whom.
+// fabric is what lies between members, and what can be wrong with it.
+type fabric interface {
+	// place makes room for a member.
+	place(id uint64) (place, error)
+	// set makes f the fault of all the links; heal ends all faults.
+	set(f fault, links ...link)
+	heal()
+	// slows tells whether links can be slow.
+	slows() bool
+	// err is what has gone wrong with the fabric itself.
+	err() error
+	close() error
+}
+
+// place is where a member is found, and how it finds others.
+type place struct {
+	peer, client string // addresses
+	// proxy is the address that others are dialled through, "" for directly.
+	proxy string
+	// within is the command that runs a process there.
+	within []string
+}
+
+// network is a fabric that works everywhere: it carries the connections between
+// members. A member dials a port of its own here and names the address that it means,
+// so that it is known who talks to whom.
 type network struct {
 	mu      sync.Mutex
 	members map[string]uint64 // by address for peers
@@ -74,7 +99,42 @@ func (n *network) join(id uint64, addr string) (string, error) {
 	return listener.Addr().String(), nil
 }
 
-func (n *network) close() {
+// place implements fabric.
+func (n *network) place(id uint64) (place, error) {
+	peer, err := freeAddr()
+	if err != nil {
+		return place{}, err
+	}
+	client, err := freeAddr()
+	if err != nil {
+		return place{}, err
+	}
+	proxy, err := n.join(id, peer)
+	return place{peer: peer, client: client, proxy: proxy}, err
+}
+
+// freeAddr returns an address that was free a moment ago, below those that systems
+// give to connections.
+func freeAddr() (string, error) {
+	var err error
+	for range 1000 {
+		var listener net.Listener
+		listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 13000+rand.IntN(19000)))
+		if err == nil {
+			return listener.Addr().String(), listener.Close()
+		}
+	}
+	return "", err
+}
+
+// slows implements fabric.
+func (n *network) slows() bool { return true }
+
+// err implements fabric.
+func (n *network) err() error { return nil }
+
+// close implements fabric.
+func (n *network) close() error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, listener := range n.ports {
@@ -83,6 +143,7 @@ func (n *network) close() {
 	for p := range n.pipes {
 		p.close()
 	}
+	return nil
 }
 
 // dialThrough returns how a member connects to others.
