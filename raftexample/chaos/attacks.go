@@ -95,11 +95,12 @@ func (r *run) killAgainAndAgain(ctx context.Context) error {
 
 func (r *run) pauseMember(ctx context.Context) error {
 	n := r.victim(ctx)
-	if err := freeze(n.cmd.Process); err != nil {
+	p := n.process().cmd.Process
+	if err := freeze(p); err != nil {
 		return err
 	}
 	err := pause(ctx, r.between(500*time.Millisecond, 5*time.Second))
-	return errors.Join(err, thaw(n.cmd.Process))
+	return errors.Join(err, thaw(p))
 }
 
 func (r *run) cutOff(ctx context.Context) error {

@@ -28,14 +28,27 @@ type node struct {
 	// log is the file that gets all that its processes say.
 	log string
 
+	mu  sync.Mutex
+	now process
+}
+
+// process is one run of a member.
+type process struct {
 	cmd      *exec.Cmd
 	commands io.WriteCloser
-	exited   chan struct{} // closed when the process has ended
+	exited   chan struct{} // closed when it has ended
+}
+
+// process returns the last run.
+func (n *node) process() process {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.now
 }
 
 func (n *node) running() bool {
 	select {
-	case <-n.exited:
+	case <-n.process().exited:
 		return false
 	default:
 		return true
@@ -44,9 +57,10 @@ func (n *node) running() bool {
 
 // awaitExit waits for the end of the process, and returns its exit status.
 func (n *node) awaitExit(limit time.Duration) (int, error) {
+	p := n.process()
 	select {
-	case <-n.exited:
-		return n.cmd.ProcessState.ExitCode(), nil
+	case <-p.exited:
+		return p.cmd.ProcessState.ExitCode(), nil
 	case <-time.After(limit):
 		return 0, fmt.Errorf("member %d has not ended within %v", n.spec.ID, limit)
 	}
@@ -97,9 +111,9 @@ func (c *cluster) add(dir string) (*node, error) {
 			ID: id, Dir: filepath.Join(dir, fmt.Sprint(id)), Client: at.client, Proxy: at.proxy, Tick: c.tick,
 			Cluster: []raftnode.Member{{ID: id, URL: "http://" + at.peer}},
 		},
-		within: at.within, exited: make(chan struct{}),
+		within: at.within, now: process{exited: make(chan struct{})},
 	}
-	close(n.exited)
+	close(n.now.exited)
 	c.nodes[id] = n
 	return n, nil
 }
@@ -154,17 +168,17 @@ func (c *cluster) start(n *node) error {
 		_ = cmd.Wait() // its state tells
 		close(exited)
 	}()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	n.cmd, n.commands, n.exited = cmd, commands, exited
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.now = process{cmd: cmd, commands: commands, exited: exited}
 	return nil
 }
 
 // kill ends the process of a member at once, and waits until it is gone.
 func (c *cluster) kill(n *node) {
-	if n.running() {
-		_ = n.cmd.Process.Kill() // it may have ended meanwhile
-		<-n.exited
+	if p := n.process(); p.cmd != nil {
+		_ = p.cmd.Process.Kill() // it may have ended
+		<-p.exited
 	}
 }
 
@@ -176,7 +190,7 @@ func (c *cluster) killAll() {
 
 // command has the member's disk fail.
 func (c *cluster) command(n *node, what string) error {
-	_, err := fmt.Fprintln(n.commands, what)
+	_, err := fmt.Fprintln(n.process().commands, what)
 	return err
 }
 
@@ -347,7 +361,7 @@ func (c *cluster) awaitMember(ctx context.Context, n *node) error {
 
 // shutDown ends the process of a member in good order.
 func (c *cluster) shutDown(n *node) error {
-	if err := n.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := n.process().cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
 	status, err := n.awaitExit(20 * time.Second)

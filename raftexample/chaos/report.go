@@ -14,6 +14,8 @@ const checkLimit = time.Minute
 
 // say writes a line of the live summary.
 func (r *run) say(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	_, _ = fmt.Fprintf(r.out, time.Now().Format("15:04:05 ")+format+"\n", args...)
 }
 
