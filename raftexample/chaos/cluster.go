@@ -174,6 +174,35 @@ func (c *cluster) start(n *node) error {
 	return nil
 }
 
+// startAll starts all members that are away, and waits until they have begun to
+// answer: how long a process takes to start is not for the cluster to promise.
+func (c *cluster) startAll(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	var started []*node
+	for _, n := range c.all() {
+		if n.running() {
+			continue
+		}
+		if err := c.start(n); err != nil {
+			return err
+		}
+		started = append(started, n)
+	}
+	for _, n := range started {
+		for {
+			_, err := c.status(ctx, n)
+			if err == nil {
+				break
+			}
+			if !n.running() || pause(ctx, 10*time.Millisecond) != nil {
+				return fmt.Errorf("member %d has not started: %w: %s", n.spec.ID, err, n.lastWords())
+			}
+		}
+	}
+	return nil
+}
+
 // kill ends the process of a member at once, and waits until it is gone.
 func (c *cluster) kill(n *node) {
 	if p := n.process(); p.cmd != nil {

@@ -61,7 +61,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "decides on the attacks and their order")
 	set.IntVar(&o.clients, "clients", 300, "how many clients use the cluster")
 	set.DurationVar(&o.pace, "pace", 300*time.Millisecond, "mean pause of a client between operations")
-	set.DurationVar(&o.tick, "tick", 50*time.Millisecond, "tick of the members; elections take 10 to 20")
+	set.DurationVar(&o.tick, "tick", 30*time.Millisecond, "tick of the members; elections take 10 to 20")
 	set.DurationVar(&o.limit, "limit", 2*time.Second, "for a leader after a heal, and for operations during rolling changes")
 	set.StringVar(&o.attacks, "attacks", "", "only attacks whose names hold one of these words, separated by commas: each at least once, in their order")
 	set.StringVar(&o.network, "network", "proxy", "what is between members: a proxy, or namespaces (Linux, root and iproute2)")
@@ -279,12 +279,8 @@ func (r *run) recover(ctx context.Context) (time.Duration, error) {
 	if err := r.c.net.err(); err != nil {
 		return 0, err
 	}
-	for _, n := range r.c.all() {
-		if !n.running() {
-			if err := r.c.start(n); err != nil {
-				return 0, err
-			}
-		}
+	if err := r.c.startAll(ctx); err != nil {
+		return 0, err
 	}
 	start := time.Now()
 	if err := r.c.awaitLeader(ctx, 30*time.Second); err != nil {
