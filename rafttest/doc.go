@@ -16,4 +16,15 @@
 //
 // Users bring state machines of their own with Options.NewStateMachine and
 // Options.Workload.
+//
+// In tests, Check makes runs with many seeds. Where a rule is broken, it leaves in
+// testdata what is needed to see why: the actions of the run, recorded as a Schedule
+// and cut down to a few that break the same rule, what happens in them as text and as
+// a page, and a Go test that repeats them:
+//
+//	func TestMyStateMachine(t *testing.T) {
+//		rafttest.Check(t, rafttest.Options{NewStateMachine: newMine}, 100)
+//	}
+//
+// Capture, Schedule.Replay, Schedule.Shrink, Trace and Report are the steps of this.
 package rafttest

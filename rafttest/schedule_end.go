@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-289bd6ac/raft"
 	"github.com/seed-289bd6ac/raft/raftpb"
+	"github.com/seed-289bd6ac/raft/rafttest/trace"
 )
 
 // The bounds of the end of a fair schedule, in longest election timeouts: nothing
@@ -83,6 +84,7 @@ func (e *ending) timeouts(n int) int { return n * 2 * e.c.setup.ElectionTick }
 // heal loses what is under way, and lets everybody run who is not down for good. It
 // reports whether the cluster can go on.
 func (e *ending) heal() bool {
+	e.c.note(trace.Phase, "the actions are over, everything heals")
 	flight := slices.Clone(e.c.flight)
 	slices.SortFunc(flight, func(a, b *packet) int { return int(a.number) - int(b.number) })
 	for _, p := range flight {

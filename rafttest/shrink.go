@@ -3,6 +3,7 @@ package rafttest
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
@@ -19,16 +20,26 @@ func (s *Schedule) Shrink(ctx context.Context, progress func(actions, tried int)
 	if s.Rule == "" || !sh.begin() {
 		return s
 	}
-	sh.coarse()
-	sh.budget = siblingsBudget
-	sh.siblings()
-	sh.budget = fineBudget
-	sh.fine()
-	sh.polish()
-	sh.budget = againBudget
-	sh.again()
+	sh.phase(coarseBudget, 0.2, sh.coarse)
+	sh.phase(siblingsBudget, 0.3, sh.siblings)
+	sh.phase(fineBudget, 0.4, func() {
+		sh.fine()
+		sh.polish()
+	})
+	sh.phase(againBudget, 1, sh.again)
 	sh.plain()
 	return sh.best
+}
+
+// phase goes on until its budget is spent, or a share of the time that is left until
+// ctx ends.
+func (sh *shrinker) phase(budget int, share float64, work func()) {
+	sh.budget, sh.until = budget, time.Time{}
+	if end, limited := sh.ctx.Deadline(); limited {
+		sh.until = time.Now().Add(time.Duration(share * float64(time.Until(end))))
+	}
+	work()
+	sh.until = time.Time{}
 }
 
 // plain names messages by no more than is needed.
@@ -74,6 +85,8 @@ type shrinker struct {
 	tried int
 	// budget is how many actions may still be repeated.
 	budget int
+	// until is when the phase ends in any case; the zero time: never.
+	until time.Time
 	// lastPhase is the phase of a fair end in which the rule is broken.
 	lastPhase int
 	// clocks: the rule holds only where clocks keep pace; a member's time is left as it
@@ -167,7 +180,9 @@ func (sh *shrinker) breaks(c *Schedule) bool {
 // priceOfEnd is about how many actions the end of a fair schedule has.
 const priceOfEnd = 1_000
 
-func (sh *shrinker) done() bool { return sh.budget <= 0 || sh.ctx.Err() != nil }
+func (sh *shrinker) done() bool {
+	return sh.budget <= 0 || sh.ctx.Err() != nil || (!sh.until.IsZero() && time.Now().After(sh.until))
+}
 
 // happened returns the schedule with the actions that were possible until the rule
 // was broken, each with the very message that it meant.

@@ -10,7 +10,7 @@ const (
 	enough, veryFew = 40, 10
 	// mostSiblings is of how many other runs the schedules are shrunk, mostAgain how
 	// many of them to the end.
-	mostSiblings, mostAgain = 4, 8
+	mostSiblings, mostAgain = 4, 16
 )
 
 // siblings looks for runs of the same cluster under the same faults that break the
@@ -87,7 +87,7 @@ func (sh *shrinker) sibling(o Options) *Schedule {
 // one.
 func (sh *shrinker) adopt(s *Schedule, budget int, shrink func(*shrinker)) {
 	granted := min(sh.budget, budget)
-	other := &shrinker{ctx: sh.ctx, best: s, clocks: s.relyOnClocks(), budget: granted}
+	other := &shrinker{ctx: sh.ctx, best: s, clocks: s.relyOnClocks(), budget: granted, until: sh.until}
 	if other.begin() {
 		shrink(other)
 	}
