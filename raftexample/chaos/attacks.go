@@ -33,6 +33,7 @@ var attacks = []attack{
 	{"pause a member", 3, (*run).pauseMember},
 	{"cut a member off", 3, (*run).cutOff},
 	{"cut a member off for long", 1, (*run).cutOffForLong},
+	{"snapshots that are cut", 1, (*run).cutSnapshots},
 	{"make a member mute", 2, (*run).makeMute},
 	{"make a member deaf", 2, (*run).makeDeaf},
 	{"silent links", 3, (*run).silence},
@@ -111,7 +112,45 @@ func (r *run) cutOff(ctx context.Context) error {
 
 // cutOffForLong keeps a member away until the log that it needs is compacted.
 func (r *run) cutOffForLong(ctx context.Context) error {
-	n := r.victim(ctx)
+	return r.untilSnapshot(ctx, r.victim(ctx))
+}
+
+// cutSnapshots lets a member that needs a snapshot have only parts of it, for a while.
+// Those that are not concerned keep their leader.
+func (r *run) cutSnapshots(ctx context.Context) error {
+	leader := r.c.leader(ctx)
+	n := r.some(1)[0]
+	if leader == nil || n == leader {
+		return fmt.Errorf("%w: no member that follows a leader was drawn", errSkipped)
+	}
+	r.writeMuch(ctx)
+	before, err := r.c.status(ctx, leader)
+	if err != nil {
+		return err
+	}
+	if err := r.untilSnapshot(ctx, n); err != nil {
+		return err
+	}
+	out, in := r.c.links(n)
+	for range 6 {
+		r.c.net.heal()
+		if err := pause(ctx, r.between(20*time.Millisecond, 200*time.Millisecond)); err != nil {
+			return err
+		}
+		r.c.net.set(fault{cut: true}, append(out, in...)...)
+		if err := pause(ctx, r.between(20*time.Millisecond, 200*time.Millisecond)); err != nil {
+			return err
+		}
+	}
+	if after, err := r.c.status(ctx, leader); err == nil {
+		r.note("%d elections meanwhile", after.Term-before.Term)
+	}
+	return nil
+}
+
+// untilSnapshot cuts a member off and writes, until it can only come back by a
+// snapshot.
+func (r *run) untilSnapshot(ctx context.Context, n *node) error {
 	before, err := r.c.status(ctx, n)
 	if err != nil {
 		return err
@@ -222,7 +261,7 @@ func (r *run) writeMuch(ctx context.Context) {
 	for i := range 80 {
 		nodes := r.c.all()
 		// Whoever fails is meant to.
-		_, _ = r.c.ask(ctx, nodes[i%len(nodes)], http.MethodPut, fmt.Sprintf("/kv/large-%d", i%8), value)
+		_, _ = r.c.ask(ctx, nodes[i%len(nodes)], http.MethodPut, fmt.Sprintf("/kv/large-%d", i%40), value)
 	}
 }
 
@@ -399,7 +438,7 @@ func (r *run) undisturbed(work func() error) error {
 	case v.failedReads > 0 || v.unknownOutcome > 0:
 		return fmt.Errorf("%d reads and %d writes have failed", v.failedReads, v.unknownOutcome)
 	case max(v.slowestRead, v.slowestWrite) > r.o.limit:
-		return fmt.Errorf("an operation took longer than %v", r.o.limit)
+		return fmt.Errorf("a read took %v and a write %v, and %v is the limit", v.slowestRead, v.slowestWrite, r.o.limit)
 	}
 	return nil
 }

@@ -16,9 +16,11 @@ import (
 // Clients access keys in groups, so that they meet; a group goes on to its next key
 // before the history of one gets too long to be checked.
 const (
-	groupSize  = 8
-	opsPerKey  = 160
-	opAttempt  = 2 * time.Second
+	groupSize = 8
+	opsPerKey = 160
+	// opAttempt is short, as it may be where writes have keys: what a follower has passed
+	// on to a leader that was about to go may be lost, and nobody is told.
+	opAttempt  = 800 * time.Millisecond
 	opDeadline = 15 * time.Second
 )
 
