@@ -178,7 +178,9 @@ Member %d leads. The data are in %s. Try, in another terminal:
   curl http://%s/kv/greeting
   curl http://%s/status
 
+or open http://%s/ in a browser.
+
 Ctrl-C ends it. raftexample -h tells of put, get, status, bench and more.
 
-`, leader, dir, first, last, first)
+`, leader, dir, first, last, first, first)
 }

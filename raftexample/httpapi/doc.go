@@ -11,6 +11,8 @@
 //	POST   /members/{id}/leader  204 once the member leads
 //	GET    /backup               200, all keys and results, as of now, for raftexample restore
 //	GET    /status               200, what this member knows of itself
+//	GET    /                     200, a page that shows the cluster
+//	GET    /cluster              200, what it shows: all members, as far as they answer
 //	GET    /healthz              200 while this member knows a leader
 //	GET    /metrics              200, for Prometheus
 //	GET    /debug/pprof/         200 where profiling is on

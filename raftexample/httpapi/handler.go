@@ -40,6 +40,9 @@ type Options struct {
 	Token *Token
 	// Metrics serves /metrics. Default: there are none.
 	Metrics http.Handler
+	// Cluster returns how all members are, for the page at / and for /cluster. Default:
+	// there are none.
+	Cluster func(ctx context.Context) Cluster
 	// Profiling serves /debug/pprof/.
 	Profiling bool
 	// Served is told of every answer: its route, of which there are few, method, status
@@ -91,6 +94,7 @@ func New(store Store, opts Options) *Handler {
 	}
 	h.routes()
 	h.inspection()
+	h.pages()
 	h.guarded = h.observed(h.guard(http.HandlerFunc(h.route)))
 	return h
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -52,8 +53,12 @@ func (m *Member) serveClients() {
 		Token:     m.security.token,
 		MaxConns:  m.cfg.MaxConns,
 		Metrics:   m.monitor.handler(),
+		Cluster:   m.cluster,
 		Profiling: m.cfg.Profiling,
-		Served:    m.monitor.timings.Served,
+		Served: func(route, method string, status int, took time.Duration) {
+			m.monitor.timings.Served(route, method, status, took)
+			m.activity.served(route, status, took)
+		},
 	})
 	m.clientServer = httpapi.NewServer(clients)
 	m.clientServer.BaseContext = func(net.Listener) context.Context { return m.serving }

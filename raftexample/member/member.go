@@ -27,6 +27,7 @@ type Member struct {
 	identity  identity
 	security  *security
 	monitor   *monitor
+	activity  activity
 
 	storage   *storage.Store
 	node      *raftnode.Node
@@ -59,9 +60,10 @@ type Member struct {
 // data of a removed member, storage.ErrCorrupt for damaged ones.
 func Start(cfg Config) (_ *Member, err error) {
 	m := &Member{
-		failed: make(chan error, 2),
-		asked:  make(chan struct{}),
-		done:   make(chan struct{}),
+		activity: activity{now: time.Now},
+		failed:   make(chan error, 2),
+		asked:    make(chan struct{}),
+		done:     make(chan struct{}),
 	}
 	m.clientListener, m.peerListener = cfg.ClientListener, cfg.PeerListener
 	m.serving, m.cutShort = context.WithCancelCause(context.Background())
@@ -97,6 +99,7 @@ func Start(cfg Config) (_ *Member, err error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	m.watching = cancel
 	m.watcher.Go(func() { m.watchForRemoval(ctx) })
+	m.watcher.Go(func() { m.watchElections(ctx) })
 	go m.supervise()
 	return m, nil
 }

@@ -36,6 +36,7 @@ func (m *Member) peerHandler() http.Handler {
 	local := httpapi.New(m.node, httpapi.Options{Timeout: m.cfg.RequestTimeout, Logger: m.log})
 	mux := http.NewServeMux()
 	mux.Handle("GET "+membershipPath, http.HandlerFunc(m.serveMembership))
+	mux.Handle("GET "+reportPath, http.HandlerFunc(m.serveReport))
 	mux.Handle(peerPrefix+"/members/", http.StripPrefix(peerPrefix, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := m.security.mayChange(r, m.node.Members()); err != nil {
 			httpapi.Forbid(w, err)
