@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -27,7 +28,7 @@ func TestABackupArrivesWholeOrNotAtAll(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			store := newFakeStore()
-			store.backup = tt.state
+			store.backup = func() io.Reader { return tt.state }
 			srv := httptest.NewServer(httpapi.New(store, httpapi.Options{}))
 			defer srv.Close()
 			resp := do(t, "GET", srv.URL+"/backup", nil)
@@ -38,20 +39,33 @@ func TestABackupArrivesWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+// held is a state that begins, and ends when it is let go.
+type held struct {
+	start io.Reader
+	letGo <-chan struct{}
+}
+
+func (h *held) Read(p []byte) (int, error) {
+	if n, err := h.start.Read(p); err == nil {
+		return n, nil
+	}
+	<-h.letGo
+	return 0, io.EOF
+}
+
 func TestBackupsAtATimeAreFew(t *testing.T) {
 	store := newFakeStore()
-	reader, writer := io.Pipe()
-	store.backup = reader
+	letGo := make(chan struct{})
+	// Enough for the server to send the beginning.
+	store.backup = func() io.Reader { return &held{strings.NewReader(strings.Repeat("x", 300<<10)), letGo} }
 	srv := httptest.NewServer(httpapi.New(store, httpapi.Options{}))
 	defer srv.Close()
 	for range 2 {
-		go func() { _, _ = io.WriteString(writer, strings.Repeat("x", 300<<10)) }()
-		resp := do(t, "GET", srv.URL+"/backup", nil)
-		require.Equal(t, 200, resp.StatusCode)
+		require.Equal(t, 200, do(t, "GET", srv.URL+"/backup", nil).StatusCode)
 	}
 	require.Equal(t, 503, do(t, "GET", srv.URL+"/backup", nil).StatusCode)
-	require.NoError(t, writer.Close())
+	close(letGo)
 	require.Eventually(t, func() bool {
 		return do(t, "GET", srv.URL+"/backup", nil).StatusCode == http.StatusOK
-	}, deadline, 1e6)
+	}, deadline, time.Millisecond)
 }

@@ -31,7 +31,7 @@ type fakeStore struct {
 	// commands are the writes, all of which get result.
 	commands []kvstore.Command
 	result   kvstore.Result
-	backup   io.Reader
+	backup   func() io.Reader
 
 	err     error
 	block   bool
@@ -136,7 +136,7 @@ func (s *fakeStore) Backup(ctx context.Context) (io.ReadCloser, error) {
 	if err := s.outcome(ctx); err != nil {
 		return nil, err
 	}
-	return io.NopCloser(s.backup), nil
+	return io.NopCloser(s.backup()), nil
 }
 
 func (s *fakeStore) Members() []raftnode.Member {
