@@ -36,6 +36,9 @@ func (f *Faults) rates() [faultCrashOne]float64 {
 	}
 }
 
+// none reports whether nothing goes wrong.
+func (f *Faults) none() bool { return *f == Faults{Delay: f.Delay, Uneven: f.Uneven} }
+
 // beginFaults plans the faults until a time.
 func (s *Sim) beginFaults(end uint64) {
 	s.calm, s.faultsEnd = false, end

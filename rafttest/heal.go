@@ -105,7 +105,7 @@ func (s *Sim) endFaults() {
 // chooseRest returns members that stay away for good, so few that the others are a
 // quorum in every configuration that may be in force; nil for none.
 func (s *Sim) chooseRest() []uint64 {
-	if s.rng.IntN(2) == 0 || s.c.openChange() {
+	if s.rng.IntN(2) == 0 || s.faults.none() || s.c.openChange() {
 		return nil
 	}
 	ids := s.c.voting()
