@@ -2,6 +2,7 @@ package raft_test
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -158,4 +159,42 @@ func TestACommittedProposalAllocatesLittle(t *testing.T) {
 			require.LessOrEqual(t, each, tt.most)
 		})
 	}
+}
+
+// What was allocated ahead for work to come is let go of when none comes: there may
+// be thousands of groups.
+func TestAMemberThatRestsKeepsLittle(t *testing.T) {
+	const groups = 50
+	heap := func() uint64 {
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	var rested []*quiet
+	for range groups {
+		q := newQuiet(t, 3, func(*raft.Config) {})
+		for range 100 {
+			require.NoError(t, q.nodes[0].Propose(make([]byte, 64)))
+			q.settle()
+		}
+		for range 64 {
+			for _, rn := range q.nodes {
+				rn.Tick()
+			}
+			q.settle()
+		}
+		for i, disk := range q.disks {
+			require.NoError(t, disk.Compact(q.nodes[i].Status().Applied))
+		}
+		rested = append(rested, q)
+	}
+	full := heap()
+	for _, q := range rested {
+		clear(q.nodes)
+	}
+	each := int64(full-heap()) / (3 * groups)
+	runtime.KeepAlive(rested)
+	t.Logf("%d bytes for each member", each)
+	require.Less(t, each, int64(3000))
 }

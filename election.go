@@ -61,7 +61,7 @@ func (r *raft) tick() {
 	if r.failed != nil {
 		return
 	}
-	r.clock.now++
+	r.pass(1)
 	r.clock.election++
 	if r.state == StateLeader {
 		r.tickLeader()
@@ -79,6 +79,28 @@ func (r *raft) tick() {
 	if r.clock.now >= r.reads.retryAt {
 		r.retryReads()
 	}
+}
+
+// restTicks is how often a member lets go of memory that it keeps for work to come:
+// seldom enough to cost nothing where there is work, often enough for thousands of
+// groups that have none. A power of two, because it divides every tick.
+const restTicks = 64
+
+// pass lets time pass.
+func (r *raft) pass(ticks int) {
+	before := r.clock.now
+	r.clock.now += uint64(ticks)
+	if r.clock.now/restTicks != before/restTicks {
+		r.rest()
+	}
+}
+
+// rest lets go of the memory that is kept for work to come.
+func (r *raft) rest() {
+	r.messages.rest()
+	r.entries.rest()
+	r.out.rest()
+	r.log.rest()
 }
 
 func (r *raft) tickLeader() {
@@ -108,7 +130,7 @@ func (r *raft) tickN(n int) {
 		return
 	}
 	late, limit, spared := n-1, r.electionLimit(), r.sparedNow()
-	r.clock.now += uint64(late)
+	r.pass(late)
 	r.clock.heartbeat += late
 	r.clock.election += late
 	if r.clock.election > limit-2 && !spared {

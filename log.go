@@ -394,6 +394,16 @@ func (l *raftLog) appliedTo(index uint64) {
 	l.applying = slices.Delete(l.applying, 0, n)
 }
 
+// rest lets go of the memory that is kept for work to come.
+func (l *raftLog) rest() {
+	if len(l.entries) == 0 {
+		l.entries, l.dead = nil, 0
+	}
+	if len(l.applying) == 0 {
+		l.applying = nil
+	}
+}
+
 // termRuns are the terms of the entries from runs[0].index to the last one: each
 // run holds until the next begins.
 type termRuns struct {

@@ -60,6 +60,17 @@ type write struct {
 
 func (o *outbox) begin(hs hardState) { o.handed = hs }
 
+// rest lets go of the memory that is kept for work to come.
+func (o *outbox) rest() {
+	o.hardStates.rest()
+	if len(o.held) == 0 {
+		o.held = nil
+	}
+	if len(o.writes) == 0 {
+		o.writes = nil
+	}
+}
+
 // send lets m go as soon as what it promises is durable: the log up to durable is,
 // and up to handed it is being written.
 func (o *outbox) send(m *raftpb.Message, durable, handed uint64) {

@@ -98,6 +98,21 @@ func memorySides(groups int) []measure.Side {
 
 const membersOfGroup = 3
 
+// idleTicks is how long a group has had nothing to do: a few seconds.
+const idleTicks = 70
+
+func restOn(g group) error {
+	for range idleTicks {
+		for i := range membersOfGroup {
+			g.tick(i)
+		}
+		if err := g.settle(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func memory(groups int, open func(options) (group, error), split func(group) (members, disks []any)) (measure.Sample, error) {
 	members := make([]any, 0, groups*membersOfGroup)
 	disks := make([]any, 0, groups*membersOfGroup)
@@ -107,7 +122,7 @@ func memory(groups int, open func(options) (group, error), split func(group) (me
 		if err != nil {
 			return measure.Sample{}, err
 		}
-		if err := errors.Join(commitAll(g, payloads(4, 64), 1), g.compact()); err != nil {
+		if err := errors.Join(commitAll(g, payloads(4, 64), 1), g.compact(), restOn(g)); err != nil {
 			return measure.Sample{}, err
 		}
 		m, d := split(g)
