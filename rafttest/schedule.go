@@ -2,6 +2,7 @@ package rafttest
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
@@ -178,6 +179,9 @@ type player struct {
 func (s *Schedule) player() (*player, error) {
 	setup := s.Setup
 	setup.setDefaults()
+	if setup.Members < 0 || setup.Members > maxMembers {
+		return nil, &OptionError{Field: "Setup.Members", Reason: strconv.Itoa(setup.Members) + " is not in [1, 9]"}
+	}
 	// Short schedules look seldom at a member; those about what is looked at now and
 	// then would pass.
 	setup.thorough = setup.thorough || s.Rule == Invariants

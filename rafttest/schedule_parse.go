@@ -88,6 +88,9 @@ func parseAction(line string) (Action, error) {
 	return a, r.err
 }
 
+// mostN bounds the numbers of actions: a line is not to take forever.
+const mostN = 1_000_000
+
 // action reads what follows the member.
 func (r *lineReader) action(a *Action) {
 	var data string
@@ -99,7 +102,9 @@ func (r *lineReader) action(a *Action) {
 		case "to":
 			a.Target = r.number(value)
 		case "n":
-			a.N = r.number(value)
+			if a.N = r.number(value); a.N > mostN {
+				r.fail("%d is more than %d", a.N, mostN)
+			}
 		case "op":
 			client, number := r.pair(value, "/")
 			op, hasData = operation{client: uint16(client), number: number}, true

@@ -123,6 +123,11 @@ func changeOf(transition raftpb.ConfChangeTransition, changes string) *raftpb.Co
 	return r.change()
 }
 
+func TestAScheduleOfTooManyMembersIsRefused(t *testing.T) {
+	_, err := parse(t, "\nmembers: 10\n").Replay()
+	require.EqualError(t, err, "rafttest: Options.Setup.Members: 10 is not in [1, 9]")
+}
+
 func TestTextThatIsNoScheduleIsRefused(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                                       "it is empty",
@@ -130,6 +135,7 @@ func TestTextThatIsNoScheduleIsRefused(t *testing.T) {
 		scheduleTitle + "\nweight: 3":            `line 2: there is no setting "weight"`,
 		scheduleTitle + "\nmembers: x":           `line 2: strconv.ParseUint: parsing "x"`,
 		scheduleTitle + "\n\nsleep 3":            `line 3: there is no action "sleep"`,
+		scheduleTitle + "\n\ntick 1 n:1000001":   "1000001 is more than 1000000",
 		scheduleTitle + "\n\ntick x":             `line 3: "x" is not a number`,
 		scheduleTitle + "\n\ntick 1 now":         `"now" is not known here`,
 		scheduleTitle + "\n\npropose 1":          "nothing is asked for",
@@ -143,4 +149,25 @@ func TestTextThatIsNoScheduleIsRefused(t *testing.T) {
 		require.ErrorIs(t, err, ErrSchedule)
 		assert.ErrorContains(t, err, want)
 	}
+}
+
+func FuzzParseSchedule(f *testing.F) {
+	f.Add(scheduleTitle + "\nmembers: 3\nimpaired: 1 deaf\n\ntick 0 n:3\nchange 1 joint +4 ~5 -1\nstart 4\ncrash 1 n:3\nrestart 1\n")
+	f.Add(scheduleTitle + "\nfair: true\n\npropose 1 op:1/1 data:\"a=\\x00\"\ndeliver 1->2 MsgApp term:1 context:\"x\" reject\ntimeout 2\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		s, err := ParseSchedule(strings.NewReader(text))
+		if err != nil {
+			return
+		}
+		again, err := ParseSchedule(strings.NewReader(s.String()))
+		require.NoError(t, err)
+		require.Equal(t, s.String(), again.String())
+		for i := range again.Actions {
+			again.Actions[i].N = min(again.Actions[i].N, 100)
+		}
+		out, err := again.Replay()
+		if err == nil && out.Violation != nil {
+			require.NotEqual(t, NoPanic, out.Violation.Rule, "%v: %s", out.Violation, again)
+		}
+	})
 }
