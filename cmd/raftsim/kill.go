@@ -8,11 +8,14 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/seed-289bd6ac/raft/internal/mutants"
+	"github.com/seed-289bd6ac/raft/rafttest"
 )
 
 // kill is what became of one broken copy.
@@ -96,7 +99,10 @@ func (f *mutantFlags) judge(ctx context.Context, m mutants.Mutant, k *kill) erro
 	begin := time.Now()
 	return f.inCopy(ctx, m, func(binary, dir string) error {
 		k.BuildSeconds = time.Since(begin).Seconds()
-		return f.search(ctx, binary, dir, k)
+		if err := f.search(ctx, binary, dir, k); err != nil {
+			return err
+		}
+		return f.explore(ctx, binary, dir, k)
 	})
 }
 
@@ -122,17 +128,77 @@ func (f *mutantFlags) search(ctx context.Context, binary, dir string, k *kill) e
 	}
 }
 
+// explore looks through the models, one by one, until a rule is broken or the time
+// is up.
+func (f *mutantFlags) explore(ctx context.Context, binary, dir string, k *kill) error {
+	models := rafttest.Models()
+	begin := time.Now()
+	for i, m := range models {
+		left := f.explored - time.Since(begin)
+		if left <= 0 || ctx.Err() != nil {
+			return nil
+		}
+		share := left / time.Duration(len(models)-i)
+		var reports []exploreReport
+		err := f.inProcess(ctx, binary, []string{
+			"explore", m.Name, "-json", "-out", dir, "-parallel", strconv.Itoa(f.parallel),
+			"-for", share.String(), "-states", strconv.Itoa(mostStates),
+		}, &reports)
+		if err != nil {
+			return err
+		}
+		if len(reports) == 0 || reports[0].Violation == nil {
+			continue
+		}
+		r := reports[0]
+		if known, err := breaksHere(r.Files); known || err != nil {
+			return errors.Join(err, fmt.Errorf("model %s: %s in the library as it is, too", m.Name, r.Violation.Rule))
+		}
+		k.Explored = &explored{
+			Model: m.Name, Rule: string(r.Violation.Rule), Actions: r.Actions, States: r.States,
+			Seconds: time.Since(begin).Seconds(),
+		}
+		if !k.noticed() {
+			k.By, k.Rule, k.Detail = "explore", k.Explored.Rule, r.Violation.Detail
+		}
+		return nil
+	}
+	return nil
+}
+
+// breaksHere reports whether the schedule among these files breaks a rule in the
+// library as it is.
+func breaksHere(files []string) (bool, error) {
+	i := slices.IndexFunc(files, func(path string) bool { return filepath.Base(path) == "schedule.txt" })
+	if i < 0 {
+		return false, nil
+	}
+	content, err := os.ReadFile(files[i])
+	if err != nil {
+		return false, err
+	}
+	s, err := rafttest.ParseSchedule(bytes.NewReader(content))
+	if err != nil {
+		return false, err
+	}
+	out, err := s.Replay()
+	return out.Violation != nil, err
+}
+
+// mostStates bounds the memory that the exploration of a copy takes.
+const mostStates = 20_000_000
+
 // how tells how a copy was noticed.
 func (k *kill) how() string {
 	var parts []string
 	if k.By == "run" {
-		parts = append(parts, fmt.Sprintf("in seed %d, after %s and %.1f s", k.Seed, plural(k.Runs, "run"), k.Seconds))
+		parts = append(parts, fmt.Sprintf("in seed %d, after %d runs and %.1f s", k.Seed, k.Runs, k.Seconds))
 	}
 	if k.Shrunk > 0 {
-		parts = append(parts, fmt.Sprintf("shrunk from %d to %s", k.Actions, plural(k.Shrunk, "action")))
+		parts = append(parts, fmt.Sprintf("shrunk from %d to %d actions", k.Actions, k.Shrunk))
 	}
 	if e := k.Explored; e != nil {
-		parts = append(parts, fmt.Sprintf("explored: %q in %s, model %s, %.1f s", e.Rule, plural(e.Actions, "action"), e.Model, e.Seconds))
+		parts = append(parts, fmt.Sprintf("explored: %q in %d actions, model %s, %.1f s", e.Rule, e.Actions, e.Model, e.Seconds))
 	}
 	return strings.Join(parts, "; ")
 }

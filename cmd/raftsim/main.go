@@ -26,6 +26,7 @@ that what Raft promises holds, and shows what went wrong.
   raftsim replay     print what happens in a run, event by event
   raftsim view       make a page of a run, for the browser
   raftsim shrink     cut a failing run down to a short one
+  raftsim explore    look through all states of a small cluster
   raftsim mutants    break the library on purpose, and see what finds it
 
 raftsim run -h tells more about run, and so on.
@@ -51,6 +52,7 @@ func commands() map[string]command {
 		"replay":  replayCommand,
 		"view":    viewCommand,
 		"shrink":  shrinkCommand,
+		"explore": exploreCommand,
 		"mutants": mutantsCommand,
 	}
 }

@@ -26,6 +26,7 @@ checker notices survives. Last comes the library as it is: nothing may be notice
   -others        the copies that are held out, instead of the table
   -all           both
   -for D         how long each is simulated                                      (60s)
+  -explore D     how long each is explored, 0 for not at all                     (60s)
   -shrink D      how long a failure is cut down, 0 for not at all                (60s)
   -parallel N    on so many cores                                        (all of them)
   -control N     seeds of the library as it is, 0 for none                     (10000)
@@ -61,7 +62,7 @@ func parseMutants(args []string, std streams) (*mutantFlags, error) {
 	set.BoolVar(&all, "all", false, "")
 	set.DurationVar(&f.limit, "for", time.Minute, "")
 	set.DurationVar(&f.shrink, "shrink", time.Minute, "")
-	set.DurationVar(&f.explored, "explore", 0, "")
+	set.DurationVar(&f.explored, "explore", time.Minute, "")
 	set.IntVar(&f.parallel, "parallel", runtime.GOMAXPROCS(0), "")
 	set.Uint64Var(&f.control, "control", 10_000, "")
 	set.StringVar(&f.root, "root", "", "")
