@@ -1,10 +1,12 @@
 package httpapi_test
 
 import (
-	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -14,26 +16,46 @@ import (
 	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
 )
 
-// requireEnded waits until the server has closed the connection.
-func requireEnded(t *testing.T, conn net.Conn) {
+// requireEnded waits until the server has closed so many of the connections.
+func requireEnded(t *testing.T, count int, conns ...net.Conn) {
 	t.Helper()
-	_, err := io.Copy(io.Discard, conn)
-	require.NotErrorIs(t, err, net.ErrClosed)
-	if nerr, ok := err.(net.Error); ok {
-		require.False(t, nerr.Timeout(), "the connection is still open")
+	ended := make(chan struct{}, len(conns))
+	for _, conn := range conns {
+		go func() {
+			_, err := io.Copy(io.Discard, conn)
+			if !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) {
+				ended <- struct{}{}
+			}
+		}()
 	}
+	for range count {
+		receive(t, ended, "the connection is still open")
+	}
+}
+
+func TestTheClientThatWaitedLongestMakesRoom(t *testing.T) {
+	const limit = 4
+	addr := serve(t, newFakeStore(), httpapi.Options{MaxConns: limit}, t.Context())
+	var silent []net.Conn
+	for range 2 * limit {
+		silent = append(silent, dial(t, addr, ""))
+	}
+	requireEnded(t, limit, silent[:limit]...)
+	last := silent[2*limit-1]
+	_, err := io.WriteString(last, "GET /kv/none HTTP/1.1\r\nHost: x\r\n\r\n")
+	require.NoError(t, err)
+	status, _ := answer(t, last)
+	require.Equal(t, 404, status, "the last one has its place")
 }
 
 func TestClientsThatAreStuckKeepNobodyOut(t *testing.T) {
 	const limit = 4
 	store := newFakeStore()
-	store.data["large"] = strings.Repeat("v", httpapi.MaxValueBytes)
 	for _, tt := range []struct{ name, sends string }{
 		{"nothing is sent", ""},
 		{"half a header is sent", "GET /kv/a HTTP/1.1\r\nHost: x\r\nX-"},
 		{"half a body is sent", "PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf"},
 		{"nothing is sent after an answer", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"},
-		{"answers are not taken", strings.Repeat("GET /kv/large HTTP/1.1\r\nHost: x\r\n\r\n", 50)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			addr := serve(t, store, httpapi.Options{MaxConns: limit}, t.Context())
@@ -44,14 +66,29 @@ func TestClientsThatAreStuckKeepNobodyOut(t *testing.T) {
 			conn := dial(t, addr, "GET /kv/none HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 			status, _ := answer(t, conn)
 			require.Equal(t, 404, status)
-			if strings.Contains(tt.sends, "large") {
-				return // which of them were ended depends on who got how far
-			}
-			for _, conn := range stuck[:2*limit] {
-				requireEnded(t, conn)
-			}
+			// Which of them depends on who got how far.
+			requireEnded(t, 2*limit+1, stuck...)
 		})
 	}
+}
+
+func TestClientsThatTakeNoAnswersKeepNobodyOut(t *testing.T) {
+	const limit = 4
+	store := newFakeStore()
+	store.data["large"] = strings.Repeat("v", httpapi.MaxValueBytes)
+	addr := serve(t, store, httpapi.Options{MaxConns: limit}, t.Context())
+	for range 3 * limit {
+		dial(t, addr, strings.Repeat("GET /kv/large HTTP/1.1\r\nHost: x\r\n\r\n", 50))
+	}
+	// While the store serves all that are there, no place can be had; they are stuck
+	// once the system holds no more answers for them.
+	require.Eventually(t, func() bool {
+		resp, err := http.Get("http://" + addr + "/kv/none")
+		if err != nil {
+			return false
+		}
+		return resp.Body.Close() == nil && resp.StatusCode == http.StatusNotFound
+	}, deadline, time.Millisecond, "a new client must be served")
 }
 
 func TestARequestThatIsBeingServedIsNotEndedForANewClient(t *testing.T) {
@@ -64,30 +101,45 @@ func TestARequestThatIsBeingServedIsNotEndedForANewClient(t *testing.T) {
 	second := dial(t, addr, "GET /kv/a HTTP/1.1\r\nHost: x\r\n\r\n")
 	receive(t, store.entered, "the second request must reach the store")
 	// There is no place for a third one, which hears so at once.
-	requireEnded(t, dial(t, addr, ""))
+	requireEnded(t, 1, dial(t, addr, ""))
 	for _, conn := range []net.Conn{first, second} {
 		status, _ := answer(t, conn)
 		require.Equal(t, 503, status, "the store gives it up in time, and its client is told")
 	}
 }
 
+// stuckClient takes an answer only when it is told to.
+type stuckClient struct {
+	*httptest.ResponseRecorder
+	offered chan struct{} // gets a value when there is an answer to take
+	take    chan struct{} // is closed when it is to be taken
+}
+
+func (c *stuckClient) Write(p []byte) (int, error) {
+	c.offered <- struct{}{}
+	<-c.take
+	return c.ResponseRecorder.Write(p)
+}
+
 func TestAnswersInMemoryAreBounded(t *testing.T) {
 	store := newFakeStore()
 	store.data["large"] = strings.Repeat("v", httpapi.MaxValueBytes)
-	addr := serve(t, store, httpapi.Options{MaxBodyBytes: httpapi.MaxValueBytes}, t.Context())
-	// Who takes no answers soon fills what the system holds for it.
-	stuck := dial(t, addr, strings.Repeat("GET /kv/large HTTP/1.1\r\nHost: x\r\n\r\n", 100))
-	require.Eventually(t, func() bool {
-		resp, err := http.Get("http://" + addr + "/kv/large")
-		require.NoError(t, err)
-		_, err = io.Copy(io.Discard, resp.Body)
-		require.NoError(t, err)
-		require.NoError(t, resp.Body.Close())
-		return resp.StatusCode == http.StatusServiceUnavailable
-	}, deadline, time.Millisecond, "the share of memory must be taken")
-	resp, err := http.ReadResponse(bufio.NewReader(dial(t, addr, "GET /kv/none HTTP/1.1\r\nHost: x\r\n\r\n")), nil)
-	require.NoError(t, err)
-	require.NoError(t, resp.Body.Close())
-	require.Equal(t, 404, resp.StatusCode, "a small answer is given all the same")
-	require.NoError(t, stuck.Close())
+	h := httpapi.New(store, httpapi.Options{MaxBodyBytes: httpapi.MaxValueBytes})
+	stuck := &stuckClient{httptest.NewRecorder(), make(chan struct{}, 1), make(chan struct{})}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		h.ServeHTTP(stuck, httptest.NewRequestWithContext(t.Context(), "GET", "/kv/large", nil))
+	}()
+	receive(t, stuck.offered, "the first answer must be offered")
+
+	w := request(t, h, "GET", "/kv/large", "")
+	require.Equal(t, 503, w.Code, "the share of memory is taken")
+	errorIn(t, w.Body.String())
+	require.Equal(t, 404, request(t, h, "GET", "/kv/none", "").Code, "a small answer is given all the same")
+
+	close(stuck.take)
+	receive(t, served, "the first answer must be taken")
+	require.Equal(t, 200, stuck.Code)
+	require.Equal(t, 200, request(t, h, "GET", "/kv/large", "").Code, "the share is given back")
 }
