@@ -27,4 +27,13 @@
 //	}
 //
 // Capture, Schedule.Replay, Schedule.Shrink, Trace and Report are the steps of this.
+//
+// Explore leaves nothing to luck: it looks through all states that a small cluster can
+// come to within the bounds of a Model, breadth first, with the same checks, and
+// returns the shortest Schedule that breaks a rule. Models are those that ship:
+//
+//	for _, m := range rafttest.Models() {
+//		found, err := rafttest.Explore(ctx, m)
+//		fmt.Println(found, err)
+//	}
 package rafttest

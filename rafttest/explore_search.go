@@ -27,6 +27,9 @@ type explorer struct {
 	// levels hold the keys of all nodes, for the way back.
 	levels []level
 
+	// patient: what tells nothing waits like other messages.
+	patient bool
+
 	started       time.Time
 	states, moved atomic.Uint64
 	left          atomic.Uint64
@@ -321,6 +324,9 @@ func (w *worker) push(n *node, link int, message uint32) {
 
 // absorb delivers at once what tells its receiver nothing, now or ever.
 func (w *worker) absorb(n *node) {
+	if w.patient {
+		return
+	}
 	for link := range n.links {
 		for place := 0; place < len(n.links[link]); {
 			m := move{
