@@ -145,6 +145,12 @@ func (x *explorer) happen(c *cluster, n *node, m *move, p *packet, tell func(*Ac
 	}
 	a := x.action(n, m)
 	a.packet = p
+	if acts := c.member(uint64(m.member)); a.Kind == ActApply {
+		if err := acts.copyMachine(x.setup.NewStateMachine()); err != nil {
+			c.broken(StateMachineSafety, acts, "its state machine does not restore its own snapshot: %v", err)
+			return true
+		}
+	}
 	if !do(c, &a, tell) {
 		return false
 	}
