@@ -358,4 +358,7 @@ func TestAnEntryThatIsDamagedLaterStopsTheStore(t *testing.T) {
 	require.ErrorIs(t, err, ErrCorrupt)
 	require.ErrorIs(t, err, ErrFailed)
 	<-s.Failed()
+	require.ErrorIs(t, s.Close(), ErrCorrupt)
+	_, err = Open(o)
+	require.ErrorIs(t, err, ErrCorrupt, "the directory must be free, and the damage is still there")
 }

@@ -13,15 +13,20 @@ import (
 
 // failure remembers the first thing that went wrong for good.
 type failure struct {
-	log    *slog.Logger
+	log *slog.Logger
+	// failed is closed by the first failure.
 	failed chan struct{}
+	// stuck is closed when a goroutine of Pebble stays where it is for good, with the
+	// locks it holds; failed is closed before.
+	stuck chan struct{}
 
-	mu  sync.Mutex
-	err error
+	once sync.Once // closes stuck
+	mu   sync.Mutex
+	err  error
 }
 
 func newFailure(log *slog.Logger) *failure {
-	return &failure{log: log, failed: make(chan struct{})}
+	return &failure{log: log, failed: make(chan struct{}), stuck: make(chan struct{})}
 }
 
 // set latches the first failure, and returns it.
@@ -45,16 +50,22 @@ func (f *failure) get() error {
 	return f.err
 }
 
-// guard runs fn, which writes to the database, and returns when it ends or the
-// store fails, whichever comes first; an error of fn is a failure of the store.
-//
-// fn runs on a goroutine of its own because a write that goes wrong never returns
-// (see stopHere), and others then wait for its locks, or for a background job that
-// will never end. What fn uses must be left alone after a failure.
+// guard runs fn, which writes to the database; an error of fn is a failure of the
+// store.
 func (f *failure) guard(what string, fn func() error) error {
 	if err := f.get(); err != nil {
 		return err
 	}
+	return f.await(what, fn)
+}
+
+// await is guard for what is done after a failure too.
+//
+// fn runs on a goroutine of its own because a write that goes wrong never returns
+// (see stopHere), and others then wait for its locks, or for a background job that
+// will never end. What fn uses must be left alone once a goroutine is stuck. Without
+// one, await waits for fn: a store that found damage is still in order.
+func (f *failure) await(what string, fn func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		defer func() {
@@ -69,9 +80,18 @@ func (f *failure) guard(what string, fn func() error) error {
 		if err != nil {
 			return f.set(what, err)
 		}
-		return f.get()
-	case <-f.failed:
-		return f.get()
+	case <-f.stuck:
+	}
+	return f.get()
+}
+
+// isStuck reports whether the database must be left as it is.
+func (f *failure) isStuck() bool {
+	select {
+	case <-f.stuck:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -81,9 +101,10 @@ func (f *failure) guard(what string, fn func() error) error {
 // flush without a pause, or go on as if nothing had happened and delete files that
 // a failed write of its MANIFEST still needs. It must not end the process either,
 // which may hold other members. So the goroutine stays here for good, with the
-// locks it holds; guard has seen the failure and lets its callers go.
+// locks it holds; await sees that and lets its callers go.
 func (f *failure) stopHere(what string, cause error) {
 	f.set(what, cause)
+	f.once.Do(func() { close(f.stuck) })
 	select {}
 }
 

@@ -60,9 +60,8 @@ func (s *Store) open() error {
 	if err == nil {
 		return nil
 	}
-	// After a failure the database stays as it is: see Close.
-	if s.failure.get() == nil {
-		err = errors.Join(err, s.release())
+	if !s.failure.isStuck() {
+		err = firstOf(err, s.release())
 	}
 	return cause(err)
 }
@@ -198,8 +197,11 @@ func (s *Store) openDatabase(dir string) error {
 		db, err = pebble.Open(s.opts.path(dir), s.dbOpts)
 		return err
 	})
-	if err == nil {
+	if !s.failure.isStuck() {
+		// Pebble opens a database in which it finds damage later.
 		s.db = db
+	}
+	if err == nil {
 		return nil
 	}
 	// What the file system reports is not damage, unless a file is missing.

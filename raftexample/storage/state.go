@@ -269,7 +269,7 @@ func (v *View) close() error {
 	}
 	snap := v.snap
 	v.snap = nil
-	return v.store.failure.guard("close view", snap.Close)
+	return v.store.failure.await("close view", snap.Close)
 }
 
 // views are the open views of a Store.

@@ -2,7 +2,6 @@ package storage
 
 import (
 	"context"
-	"errors"
 	"io"
 	"sync"
 
@@ -157,9 +156,10 @@ func (s *Store) wake() {
 	}
 }
 
-// Close flushes and closes the database. Views are closed too. After a failure
-// it only returns that failure: the database stays open, and its directory
-// locked, until the process ends. Further calls return nil.
+// Close flushes and closes the database. Views are closed too. After a failure it
+// returns that failure, and nothing is flushed; after a write that went wrong the
+// database stays open, and its directory locked, until the process ends. Further
+// calls return nil.
 func (s *Store) Close() error {
 	s.life.Lock()
 	defer s.life.Unlock()
@@ -170,33 +170,50 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	s.wake()
 	s.mu.Unlock()
-	if err := s.views.closeAll(); err != nil {
-		return err
+	err := s.views.closeAll()
+	if err == nil {
+		// A flushed database has its contents in files with checksums, and little in the
+		// log, whose end cannot be told from damage.
+		err = s.failure.guard("flush", s.db.Flush)
 	}
-	// A flushed database has its contents in files with checksums, and little in the
-	// log, whose end cannot be told from damage.
-	if err := s.failure.guard("flush", s.db.Flush); err != nil {
-		return err
+	if s.failure.isStuck() {
+		return s.failure.get()
 	}
-	return s.release()
+	return firstOf(err, s.release())
 }
 
 // release closes what Open has opened.
 func (s *Store) release() error {
+	var err error
 	if s.db != nil {
-		if err := s.failure.guard("close", s.db.Close); err != nil {
+		closed := false
+		err = s.failure.await("close", func() (err error) {
+			err = s.db.Close()
+			closed = true
+			return err
+		})
+		if s.failure.isStuck() || !closed {
 			return err
 		}
 	}
 	if s.cache != nil {
 		s.cache.Unref()
 	}
-	var err error
 	if s.mark != nil {
-		err = s.mark.close()
+		err = firstOf(err, s.mark.close())
 	}
-	if err = errors.Join(err, s.watch.Close(), s.lock.Close()); err != nil {
+	if err := firstOf(err, s.watch.Close(), s.lock.Close()); err != nil {
 		return s.failure.set("close", err)
+	}
+	return nil
+}
+
+// firstOf returns the first of errs that is not nil.
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
