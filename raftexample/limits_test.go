@@ -67,6 +67,15 @@ func open(t *testing.T, addr, send string) net.Conn {
 	return conn
 }
 
+// askAgain asks until there is an answer: in a flood the member may end a connection
+// that waits, such as one kept from an earlier request.
+func askAgain(addr, method, path, body string) (status int, said string) {
+	for start := time.Now(); status == 0 && time.Since(start) < answersInTime; {
+		status, said = ask(addr, method, path, body)
+	}
+	return status, said
+}
+
 func TestStuckClientsCostLittleAndKeepNobodyOut(t *testing.T) {
 	stuck := stuckClients
 	if n, err := strconv.Atoi(os.Getenv("STUCK_CLIENTS")); err == nil {
@@ -99,9 +108,9 @@ func TestStuckClientsCostLittleAndKeepNobodyOut(t *testing.T) {
 	}
 	for i := range 20 {
 		start := time.Now()
-		status, _ := ask(client, "PUT", "/kv/a", strconv.Itoa(i))
+		status, _ := askAgain(client, "PUT", "/kv/a", strconv.Itoa(i))
 		require.Equal(t, 204, status)
-		status, body := ask(client, "GET", "/kv/a", "")
+		status, body := askAgain(client, "GET", "/kv/a", "")
 		require.Equal(t, 200, status)
 		require.Equal(t, strconv.Itoa(i), body)
 		require.Less(t, time.Since(start), answersInTime)
