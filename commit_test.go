@@ -53,7 +53,7 @@ func TestALeaderTellsWhatIsCommitted(t *testing.T) {
 	l.acks(1, 2, 3)
 	require.NoError(t, l.Propose([]byte("x")))
 	l.says()
-	assert.Equal(t, []string{"1->2 MsgApp term:1 log:1/2 commit:2 epoch:1", "1->3 MsgApp term:1 log:1/2 commit:2 epoch:1"},
+	assert.Equal(t, []string{"1->2 MsgApp term:1 log:1/2 commit:2 epoch:1 no-ack", "1->3 MsgApp term:1 log:1/2 commit:2 epoch:1"},
 		l.acks(2, 2), "at once, to those who hold it or will")
 	assert.Equal(t, []string{"1->2 MsgHeartbeat term:1 commit:2 epoch:1", "1->3 MsgHeartbeat term:1 commit:1 epoch:1"},
 		l.ticks(1), "a heartbeat tells no more than what its receiver is known to hold")

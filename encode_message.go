@@ -59,6 +59,7 @@ func (e *encoder) message(m *raftpb.Message) {
 	e.bytes(m.GetContext())
 	e.id(m.GetVote())
 	e.number(m.GetEpoch())
+	e.flag(m.GetNoAck())
 }
 
 // readKey encodes the key of a read that owner asked for: its name is not in it.

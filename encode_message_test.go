@@ -65,7 +65,7 @@ func full(t *testing.T, change proto.Message) *raftpb.Message {
 	}
 	return &raftpb.Message{
 		Type: raftpb.MsgApp, To: 2, From: 1, Term: 5, LogTerm: 4, Index: 9, Commit: 8, Reject: true, RejectHint: 7,
-		Context: []byte("context"), Vote: 1, Epoch: 2,
+		Context: []byte("context"), Vote: 1, Epoch: 2, NoAck: true,
 		Entries: []*raftpb.Entry{{Type: kind, Term: 5, Index: 10, Data: data}, {Term: 5, Index: 11, Data: []byte("x")}},
 		Snapshot: &raftpb.Snapshot{Data: []byte("state"), Metadata: &raftpb.SnapshotMetadata{
 			Index: 3, Term: 2, ConfState: &raftpb.ConfState{

@@ -62,8 +62,11 @@ func (r *raft) appendEntries(m *raftpb.Message) error {
 }
 
 // acknowledge tells the leader that this log matches its own up to index, as soon
-// as it is durable here.
+// as it is durable here; not where it is, and the leader says that it knows.
 func (r *raft) acknowledge(m *raftpb.Message, index uint64) {
+	if m.NoAck && index <= r.log.durable {
+		return
+	}
 	resp := r.newMessage(raftpb.MsgAppResp, m.From)
 	resp.Index, resp.Epoch = index, m.Epoch
 	r.send(resp)

@@ -214,6 +214,7 @@ func (f *fuzzed) message(in *input) *raftpb.Message {
 	switch m.Type {
 	case raftpb.MsgApp, raftpb.MsgHeartbeat:
 		m.LogTerm, m.Commit, m.Epoch = in.near(s.Term), in.near(s.Commit), uint64(in.byte()%3)
+		m.NoAck = in.byte()%2 == 1
 	case raftpb.MsgAppResp:
 		m.LogTerm, m.RejectHint, m.Epoch = in.near(s.Term), in.near(s.LastIndex), uint64(in.byte()%3)
 	case raftpb.MsgVote, raftpb.MsgPreVote:

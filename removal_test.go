@@ -68,7 +68,7 @@ func TestALeaderThatIsRemovedTellsTheOthersBeforeItGoes(t *testing.T) {
 	require.NoError(t, l.ProposeConfChange(changeOf(single(removeMember, 1))))
 	l.says()
 	said := l.acks(2, 2)
-	assert.Contains(t, said, "1->2 MsgApp term:1 log:1/2 commit:2 epoch:1", "the removal is committed")
+	assert.Contains(t, said, "1->2 MsgApp term:1 log:1/2 commit:2 epoch:1 no-ack", "the removal is committed")
 	assert.Contains(t, said, "1->3 MsgApp term:1 log:1/2 commit:2 epoch:1")
 	assert.Equal(t, raft.StateFollower, l.Status().RaftState)
 	require.ErrorIs(t, l.Propose([]byte("x")), raft.ErrProposalDropped)

@@ -187,6 +187,10 @@ func (r *raft) sendAppend(pr *progress.Progress, s logSlice) {
 	m := r.newMessage(raftpb.MsgApp, pr.ID)
 	m.Index, m.LogTerm, m.Entries = s.prev.index, s.prev.term, s.entries
 	m.Commit, m.Epoch = r.log.committed, pr.Epoch
+	// What Match names stays durable at this life of the member, so that an
+	// acknowledgement would be no news. Nothing waits for one: if the append is lost,
+	// the next heartbeat conveys the commit index.
+	m.NoAck = len(s.entries) == 0 && pr.State == progress.Replicate && pr.Match == s.prev.index
 	pr.SentAppend(len(s.entries), uint64(raftpb.EntriesSize(s.entries)), r.log.committed)
 	r.send(m)
 }

@@ -42,6 +42,9 @@ func DescribeMessage(m *Message) string {
 	}
 	writeSet(&b, " vote:", m.GetVote())
 	writeSet(&b, " epoch:", m.GetEpoch())
+	if m.GetNoAck() {
+		b.WriteString(" no-ack")
+	}
 	writeData(&b, " ctx:", m.GetContext())
 	return b.String()
 }

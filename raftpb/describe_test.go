@@ -32,6 +32,8 @@ func TestMessagesInOneLine(t *testing.T) {
 			{Term: 3, Index: 11, Data: []byte("x")}, {Term: 3, Index: 12, Type: EntryConfChange, Data: encoded(t, addFour)},
 		}}, `1->2 MsgApp term:3 log:2/10 commit:9 entries:[3/11 "x", 3/12 conf [+4]] epoch:5`},
 		{&Message{Type: MsgApp, From: 1, To: 2, Term: 1}, "1->2 MsgApp term:1 log:0/0"},
+		{&Message{Type: MsgApp, From: 1, To: 2, Term: 3, LogTerm: 3, Index: 4, Commit: 4, NoAck: true},
+			"1->2 MsgApp term:3 log:3/4 commit:4 no-ack"},
 		{&Message{Type: MsgAppResp, From: 2, To: 1, Term: 3, Index: 12}, "2->1 MsgAppResp term:3 index:12"},
 		{&Message{Type: MsgAppResp, From: 2, To: 1, Term: 3, Index: 10, Reject: true, RejectHint: 8, LogTerm: 2},
 			"2->1 MsgAppResp term:3 index:10 reject hint:2/8"},

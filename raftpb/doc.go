@@ -20,7 +20,9 @@
 //	MsgBeat             local; none
 //	MsgProp             no term; entries: type and data only
 //	MsgApp              index, logTerm: the entry before the first one sent;
-//	                    entries; commit: the leader's commit index; epoch
+//	                    entries; commit: the leader's commit index; epoch;
+//	                    no_ack: what it names is known to be durable at the
+//	                    receiver, which answers a refusal only
 //	MsgAppResp          accepted: index: the last index that matches the leader's
 //	                    log and is durable;
 //	                    reject: index: the previous index that was rejected,
@@ -47,8 +49,8 @@
 //	MsgForgetLeader     local; none
 //	MsgTimeoutNowRefused  epoch
 //
-// The epoch, MsgTimeoutNowRefused and the reject of MsgReadIndexResp are unknown
-// to etcd's raft, which leaves them out. Field vote belongs to messages that this
+// The epoch, no_ack, MsgTimeoutNowRefused and the reject of MsgReadIndexResp are
+// unknown to etcd's raft, which leaves them out, and answers where none is needed. Field vote belongs to messages that this
 // library does not use.
 package raftpb
 

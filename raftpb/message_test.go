@@ -75,6 +75,7 @@ func drawMessage(t *rapid.T) *Message {
 		Commit: drawUint(t, "commit"), Snapshot: drawSnapshot(t), Reject: rapid.Bool().Draw(t, "reject"),
 		RejectHint: drawUint(t, "reject hint"), Context: drawBytes(t, "context"),
 		Vote: drawUint(t, "vote"), Epoch: drawUint(t, "epoch"),
+		NoAck: rapid.Bool().Draw(t, "no ack"),
 	}
 }
 

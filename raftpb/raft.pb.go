@@ -506,7 +506,10 @@ type Message struct {
 	// The leader's number for this life of the receiver as a member, echoed in
 	// every answer: an answer from before a removal names another life. 0: the
 	// sender does not know of it.
-	Epoch         uint64 `protobuf:"varint,100,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch uint64 `protobuf:"varint,100,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// In an append without entries: the sender knows all that an acknowledgement of
+	// it would say, so that none is needed. A refusal is.
+	NoAck         bool `protobuf:"varint,101,opt,name=no_ack,json=noAck,proto3" json:"no_ack,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -637,6 +640,13 @@ func (x *Message) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *Message) GetNoAck() bool {
+	if x != nil {
+		return x.NoAck
+	}
+	return false
 }
 
 // HardState must be durable before the messages that depend on it leave.
@@ -989,7 +999,7 @@ const file_seed289bd6ac_raft_raftpb_raft_proto_rawDesc = "" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\"b\n" +
 	"\bSnapshot\x12\x12\n" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12B\n" +
-	"\bmetadata\x18\x02 \x01(\v2&.seed289bd6ac.raft.v1.SnapshotMetadataR\bmetadata\"\xb7\x03\n" +
+	"\bmetadata\x18\x02 \x01(\v2&.seed289bd6ac.raft.v1.SnapshotMetadataR\bmetadata\"\xce\x03\n" +
 	"\aMessage\x125\n" +
 	"\x04type\x18\x01 \x01(\x0e2!.seed289bd6ac.raft.v1.MessageTypeR\x04type\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x04R\x02to\x12\x12\n" +
@@ -1006,7 +1016,8 @@ const file_seed289bd6ac_raft_raftpb_raft_proto_rawDesc = "" +
 	"rejectHint\x12\x18\n" +
 	"\acontext\x18\f \x01(\fR\acontext\x12\x12\n" +
 	"\x04vote\x18\r \x01(\x04R\x04vote\x12\x14\n" +
-	"\x05epoch\x18d \x01(\x04R\x05epochJ\x04\b\x0e\x10\x0f\"m\n" +
+	"\x05epoch\x18d \x01(\x04R\x05epoch\x12\x15\n" +
+	"\x06no_ack\x18e \x01(\bR\x05noAckJ\x04\b\x0e\x10\x0f\"m\n" +
 	"\tHardState\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x12\n" +
 	"\x04vote\x18\x02 \x01(\x04R\x04vote\x12\x16\n" +

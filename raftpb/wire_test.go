@@ -40,10 +40,10 @@ func TestTheBytesOfEveryMessage(t *testing.T) {
 			Type: MsgAppResp, To: 1, From: 2, Term: 3, LogTerm: 4, Index: 5,
 			Entries: []*Entry{{Term: 6}, {Term: 7}}, Commit: 8,
 			Snapshot: &Snapshot{Data: []byte{9}}, Reject: true, RejectHint: 11,
-			Context: []byte{12}, Vote: 13, Epoch: 14,
+			Context: []byte{12}, Vote: 13, Epoch: 14, NoAck: true,
 		},
 			"08 04  10 01  18 02  20 03  28 04  30 05  3a 02 1006  3a 02 1007  40 08" +
-				" 4a 03 0a0109  50 01  58 0b  62 01 0c  68 0d  a006 0e"},
+				" 4a 03 0a0109  50 01  58 0b  62 01 0c  68 0d  a006 0e  a806 01"},
 		{"Message of the largest numbers", &Message{To: 1<<64 - 1, Type: MsgTimeoutNowRefused},
 			"08 64  10 ffffffffffffffffff01"},
 		{"HardState", &HardState{Term: 3, Vote: 2, Commit: 130, Incarnation: 1},

@@ -128,6 +128,9 @@ func digestOf(m *raftpb.Message) uint32 {
 	for _, n := range [...]uint64{m.Vote, m.RejectHint, m.Epoch, m.Snapshot.GetMetadata().GetIndex()} {
 		b = binary.AppendUvarint(b, n)
 	}
+	if m.NoAck {
+		b = append(b, 1)
+	}
 	for _, e := range m.Entries {
 		b = binary.AppendUvarint(binary.AppendUvarint(b, e.GetTerm()), uint64(len(e.GetData())))
 		b = append(b, e.GetData()...)

@@ -28,8 +28,8 @@ func model(t *testing.T, name string) Model {
 
 // A change of the protocol changes these numbers: it is to be looked at whether that was meant.
 var statesOf = map[string]uint64{
-	"election": 23_158, "replication": 9_514, "snapshot": 114_412, "members": 34_162, "joint": 11_244, "read": 260_369,
-	"lease": 241_885,
+	"election": 23_158, "replication": 9_797, "snapshot": 122_589, "members": 34_451, "joint": 13_680, "read": 280_083,
+	"lease": 239_653,
 }
 
 func TestEveryModelIsExploredToItsEnd(t *testing.T) {

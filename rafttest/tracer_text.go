@@ -129,6 +129,7 @@ func describeMessage(m *raftpb.Message) string {
 	shown := &raftpb.Message{
 		Type: m.Type, To: m.To, From: m.From, Term: m.Term, LogTerm: m.LogTerm, Index: m.Index, Commit: m.Commit,
 		Reject: m.Reject, RejectHint: m.RejectHint, Context: m.Context, Vote: m.Vote, Epoch: m.Epoch,
+		NoAck: m.NoAck,
 	}
 	for _, e := range m.Entries {
 		s := &raftpb.Entry{Type: e.Type, Term: e.Term, Index: e.Index, Data: e.Data}

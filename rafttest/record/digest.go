@@ -111,7 +111,7 @@ func (d digest) message(m *raftpb.Message) digest {
 	d = d.pair(uint64(m.GetType()), m.GetTo()).pair(m.GetFrom(), m.GetTerm())
 	d = d.pair(m.GetLogTerm(), m.GetIndex()).entries(m.GetEntries()).word(m.GetCommit())
 	d = d.snapshot(m.GetSnapshot()).flag(m.GetReject()).word(m.GetRejectHint()).bytes(m.GetContext())
-	return d.pair(m.GetVote(), m.GetEpoch())
+	return d.pair(m.GetVote(), m.GetEpoch()).flag(m.GetNoAck())
 }
 
 func digestOf(err error) digest { return digest(0).error(err) }

@@ -409,7 +409,7 @@ func breakLogMatching(t *testing.T, tr *Trace) {
 
 func TestTracesOfRealMembersFitTogether(t *testing.T) {
 	for seed := range uint64(5) {
-		tr := runCluster(t, seed, 3+2*int(seed%2), 4_000)
+		tr := runCluster(t, seed, 3+2*int(seed%2), 4_200)
 		breakLogMatching(t, tr)
 		require.NoError(t, tr.Check())
 		text := asText(t, tr)

@@ -18,6 +18,10 @@ var knownDifferences = []known{
 	{"An append that begins before the commit index is read to its end", func(d difference) bool {
 		return d.got(raftpb.MsgApp) && d.input.message.Index < d.before.commit && d.ours.lastIndex >= d.theirs.lastIndex
 	}},
+	{"An append that says only what is committed is not answered", func(d difference) bool {
+		return d.sameButMessages() && d.got(raftpb.MsgApp) && d.input.message.NoAck && len(d.onlyOurs()) == 0 &&
+			all(d.onlyTheirs(), "MsgAppResp") && len(d.onlyTheirs()) == 1
+	}},
 	{"A heartbeat commits what this leader's entries confirm", func(d difference) bool {
 		return d.got(raftpb.MsgHeartbeat) && d.ours.commit == d.before.commit && d.before.lastTerm < d.input.message.Term &&
 			d.theirs.commit > d.before.commit

@@ -215,7 +215,7 @@ func (r *recorder) said() (texts []string) {
 		if err := proto.Unmarshal(e.encoded, m); err != nil {
 			panic(err) // it was encoded just now
 		}
-		m.Epoch = 0
+		m.Epoch, m.NoAck = 0, false
 		if m.Type == raftpb.MsgHeartbeat && len(m.Context) > 0 {
 			m.Context = []byte("a read")
 		}
