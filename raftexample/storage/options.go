@@ -36,7 +36,7 @@ type Options struct {
 	CacheBytes int64
 
 	// MemTableBytes is the size of one of Pebble's write buffers, in [64 KiB, 1 GiB].
-	// Default 16 MiB.
+	// They begin small and double up to it. Default 64 MiB.
 	MemTableBytes int64
 }
 
@@ -67,7 +67,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%w: CacheBytes %d is negative", ErrOptions, o.CacheBytes)
 	}
 	if o.MemTableBytes == 0 {
-		o.MemTableBytes = 16 << 20
+		o.MemTableBytes = 64 << 20
 	}
 	if o.MemTableBytes < 64<<10 || o.MemTableBytes > 1<<30 {
 		return o, fmt.Errorf("%w: MemTableBytes %d is not in [64 KiB, 1 GiB]", ErrOptions, o.MemTableBytes)
@@ -111,6 +111,10 @@ func (o Options) pebble(f *failure, cache *pebble.Cache) *pebble.Options {
 		FormatMajorVersion: pebble.FormatNewest,
 		// Four buffers are filled before writes wait for the flush of the first.
 		MemTableStopWritesThreshold: 4,
+		// Entries are dropped soon: a table of the log that is merged late is often
+		// deleted instead.
+		L0CompactionThreshold: 8,
+		L0StopWritesThreshold: 24,
 	}
 	for i := range options.Levels {
 		// A key that is not there is looked for in no table.
