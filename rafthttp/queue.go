@@ -117,6 +117,13 @@ func (q *queue) closed() bool {
 	return q.state == queueClosed
 }
 
+// isOpen reports whether messages are taken; the queue may be full.
+func (q *queue) isOpen() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.state == queueOpen
+}
+
 func (q *queue) size() (length, bytes int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -232,11 +232,14 @@ func TestConnectionsComeBackAfterAPeerRestarts(t *testing.T) {
 			a.Send([]*raftpb.Message{heartbeat(2), appendOf(2, 1)})
 			return a.peer(2).Control.DroppedDown > 0 && a.peer(2).Bulk.DroppedDown > 0
 		})
+		require.False(t, a.Connected(2))
 
 		again := c.start(2, b.addr)
 		require.NoError(t, again.AddPeer(1, a.url))
 		a.awaitActive(2)
 		again.awaitActive(1)
+		require.True(t, a.Connected(2))
+		require.False(t, a.Connected(3), "nobody")
 		a.Send([]*raftpb.Message{heartbeat(3), appendOf(3, 1)})
 		require.EqualValues(t, 3, again.awaitGot(raftpb.MsgHeartbeat, 1)[0].Commit, "nothing stale comes first")
 		require.EqualValues(t, 3, again.awaitGot(raftpb.MsgApp, 1)[0].Index)

@@ -218,6 +218,21 @@ func (t *Transport) Handler() http.Handler {
 	return mux
 }
 
+// Connected reports whether the streams to the member stand, so that a message to it
+// may arrive.
+func (t *Transport) Connected(id uint64) bool {
+	p, ok := t.known(id)
+	if !ok {
+		return false
+	}
+	for _, w := range p.writers {
+		if !w.isOpen() {
+			return false
+		}
+	}
+	return true
+}
+
 // Stats returns a copy of all counters.
 func (t *Transport) Stats() Stats {
 	out := Stats{

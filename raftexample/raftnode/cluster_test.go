@@ -107,6 +107,8 @@ func (p *port) RemovePeer(id uint64) {
 	delete(p.links, id)
 }
 
+func (p *port) Connected(id uint64) bool { return p.net.route(p.self, id) != nil }
+
 func (p *port) Send(msgs []*raftpb.Message) {
 	for _, m := range msgs {
 		p.mu.Lock()

@@ -57,6 +57,8 @@ type Transport interface {
 	SendSnapshot(m *raftpb.Message, body io.ReadCloser, size int64)
 	AddPeer(id uint64, url string) error
 	RemovePeer(id uint64)
+	// Connected reports whether what is sent to the member now is not lost at once.
+	Connected(id uint64) bool
 }
 
 // Config configures a Node.

@@ -52,6 +52,7 @@ type fakeRaft struct {
 	status    raft.Status
 	acked     uint64
 	unreached []uint64
+	stepped   []*raftpb.Message
 	snapshots []raft.SnapshotStatus
 }
 
@@ -77,8 +78,20 @@ func (f *fakeRaft) allTicks() []int {
 	return append([]int(nil), f.ticks...)
 }
 
-func (f *fakeRaft) Step(context.Context, *raftpb.Message) error { return nil }
-func (f *fakeRaft) Ready() <-chan raft.Ready                    { return f.ready }
+func (f *fakeRaft) Step(_ context.Context, m *raftpb.Message) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.stepped = append(f.stepped, m)
+	return nil
+}
+
+func (f *fakeRaft) allStepped() []*raftpb.Message {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return append([]*raftpb.Message(nil), f.stepped...)
+}
+
+func (f *fakeRaft) Ready() <-chan raft.Ready { return f.ready }
 
 func (f *fakeRaft) AckAppend(uint64) { f.journal.add("ack append") }
 

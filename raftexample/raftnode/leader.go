@@ -8,31 +8,63 @@ import (
 
 // leaderWatch is the leader as this member knows it.
 type leaderWatch struct {
-	mu sync.Mutex
-	id uint64
+	mu       sync.Mutex
+	id, term uint64
 	// last is the last one known, and seen how often it was another.
 	last, seen uint64
-	// changed is closed, and replaced, when id changes.
+	// changed is closed, and replaced, when id or term changes.
 	changed chan struct{}
+
+	// reign counts the changes. What the log held at the start of a reign up to settled
+	// is applied here; settling is closed, and replaced, when settled grows.
+	reign, settled uint64
+	settling       chan struct{}
 }
 
 func newLeaderWatch() *leaderWatch {
-	return &leaderWatch{id: raft.None, changed: make(chan struct{})}
+	return &leaderWatch{id: raft.None, changed: make(chan struct{}), settling: make(chan struct{})}
 }
 
-func (w *leaderWatch) set(id uint64) {
+// set notes the leader of a term.
+func (w *leaderWatch) set(id, term uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if id == w.id {
+	if id == w.id && term == w.term {
 		return
 	}
-	w.id = id
+	w.id, w.term = id, term
 	if id != raft.None && id != w.last {
 		w.last = id
 		w.seen++
 	}
+	w.reign++
 	close(w.changed)
 	w.changed = make(chan struct{})
+}
+
+// reigning returns the leader, the number of its reign, and what is closed at the end
+// of that.
+func (w *leaderWatch) reigning() (id, reign uint64, ended <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.id, w.reign, w.changed
+}
+
+// settle notes that everything from before the reign is applied here.
+func (w *leaderWatch) settle(reign uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.settled = reign
+	close(w.settling)
+	w.settling = make(chan struct{})
+}
+
+// since reports whether everything is applied here that a leader had when it followed
+// on the reign, and what is closed when that may have changed.
+func (w *leaderWatch) since(reign uint64) (settled bool, changed <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.settled > reign, w.settling
 }
 
 // get returns the leader, and what is closed when there is another or none.

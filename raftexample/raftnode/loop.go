@@ -67,14 +67,61 @@ func (n *Node) raftEnded(ctx context.Context) error {
 }
 
 func (n *Node) dispatch(rd raft.Ready) {
-	if rd.SoftState != nil {
-		n.leader.set(rd.SoftState.Lead)
-		n.trips.reset()
-	}
+	n.noteLeader(rd)
 	n.trips.begin(rd.Messages)
 	n.send(rd.Messages)
 	if rd.HardState != nil || len(rd.Entries) > 0 || rd.Snapshot != nil || len(rd.CommittedEntries) > 0 {
 		n.toSave.add(rd)
+	}
+}
+
+// noteLeader tells those who wait for it what rd says of the leader. Only effectLoop
+// calls it.
+func (n *Node) noteLeader(rd raft.Ready) {
+	if rd.SoftState != nil {
+		n.lead = rd.SoftState.Lead
+		n.trips.reset()
+	}
+	if rd.HardState != nil {
+		n.term = rd.HardState.Term
+	}
+	if rd.SoftState != nil || rd.HardState != nil {
+		n.leader.set(n.lead, n.term)
+	}
+}
+
+// settleLoop finds out when all is applied here that a new leader came with: what was
+// proposed before it and has not shown by then is lost.
+func (n *Node) settleLoop(ctx context.Context) {
+	for ctx.Err() == nil {
+		id, reign, ended := n.leader.reigning()
+		if id != raft.None {
+			if !n.settles(ctx, ended) {
+				n.pause(ctx)
+				continue
+			}
+			n.leader.settle(reign)
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// settles reports whether a read was served before the reign ended.
+func (n *Node) settles(ctx context.Context, ended <-chan struct{}) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	read := make(chan error, 1)
+	go func() { read <- n.barrier(ctx) }()
+	select {
+	case err := <-read:
+		return err == nil
+	case <-ended:
+		cancel()
+		<-read
+		return false
 	}
 }
 

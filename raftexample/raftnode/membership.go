@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"time"
 
 	"github.com/seed-289bd6ac/raft"
 	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
@@ -130,7 +131,8 @@ func (n *Node) changeMembership(ctx context.Context, change *raftpb.ConfChange, 
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	change.Context = data
-	_, err = n.propose(ctx, id, func(ctx context.Context) error {
+	p := proposal{id: id}
+	p.handOver = func(ctx context.Context) error {
 		for {
 			err := n.raft.ProposeConfChange(ctx, change)
 			refused, ok := errors.AsType[*raft.ConfChangeError](err)
@@ -142,7 +144,8 @@ func (n *Node) changeMembership(ctx context.Context, change *raftpb.ConfChange, 
 				return err
 			}
 		}
-	})
+	}
+	_, err = n.propose(ctx, p)
 	return err
 }
 
@@ -167,6 +170,8 @@ func (n *Node) TransferLeader(ctx context.Context, id uint64) error {
 // transfer hands leadership to the target. Once that has begun, it may succeed
 // although this member has stopped or the caller has no more time.
 func (n *Node) transfer(ctx context.Context, target uint64) error {
+	n.handovers.begin()
+	defer n.stepHeld()
 	switch err := n.raft.TransferLeadership(ctx, target); {
 	case errors.Is(err, raft.ErrStopped):
 		return fmt.Errorf("%w: %w", ErrUnknownOutcome, n.stopReason())
@@ -178,7 +183,8 @@ func (n *Node) transfer(ctx context.Context, target uint64) error {
 }
 
 // Handover hands leadership to another member, if this one leads and there is
-// another that can.
+// another that can. It returns when the others should know of the new leader: until
+// then they pass proposals on to this one.
 func (n *Node) Handover(ctx context.Context) error {
 	if n.mustLead() != nil {
 		return nil
@@ -187,7 +193,17 @@ func (n *Node) Handover(ctx context.Context) error {
 	if target == raft.None {
 		return nil
 	}
-	return n.transfer(ctx, target)
+	if err := n.transfer(ctx, target); err != nil {
+		return err
+	}
+	timer := time.NewTimer(graceTicks * n.cfg.TickInterval)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-n.running.Done():
+	}
+	return nil
 }
 
 // successor returns the voter that needs the least to lead, or None.

@@ -45,8 +45,11 @@ type Node struct {
 	ids     *kvstore.RequestIDs
 	waiting *waiters
 	leader  *leaderWatch
-	peers   *peers
-	trips   *trips
+	// lead and term are what effectLoop has told leader.
+	lead, term uint64
+	handovers  handovers
+	peers      *peers
+	trips      *trips
 
 	counters counters
 
@@ -137,6 +140,7 @@ func (n *Node) run(node consensus, trim *trimmer) {
 	group, ctx := errgroup.WithContext(n.running)
 	group.Go(func() error { n.tickLoop(ctx); return nil })
 	group.Go(func() error { return n.effectLoop(ctx) })
+	group.Go(func() error { n.settleLoop(ctx); return nil })
 	group.Go(func() error { return n.saveLoop(ctx) })
 	group.Go(func() error { return n.applyLoop(ctx, trim) })
 	group.Go(func() error { return n.compactLoop(ctx) })

@@ -245,16 +245,18 @@ func TestTheLeaderWatchTellsEveryChange(t *testing.T) {
 	w := newLeaderWatch()
 	id, changed := w.get()
 	require.Equal(t, raft.None, id)
-	w.set(raft.None)
+	w.set(raft.None, 0)
 	select {
 	case <-changed:
 		require.Fail(t, "nothing has changed")
 	default:
 	}
-	w.set(3)
+	w.set(3, 1)
 	<-changed
-	id, _ = w.get()
+	id, changed = w.get()
 	require.EqualValues(t, 3, id)
+	w.set(3, 2)
+	<-changed
 }
 
 // fakeTransport records the peers it knows and what it is given to send.
@@ -263,6 +265,7 @@ type fakeTransport struct {
 	peers     map[uint64]string
 	sent      []*raftpb.Message
 	snapshots []*raftpb.Message
+	away      map[uint64]bool // no connection to these
 }
 
 func newFakeTransport() *fakeTransport { return &fakeTransport{peers: map[uint64]string{}} }
@@ -278,6 +281,21 @@ func (f *fakeTransport) RemovePeer(id uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.peers, id)
+}
+
+func (f *fakeTransport) Connected(id uint64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return !f.away[id]
+}
+
+func (f *fakeTransport) setAway(id uint64, away bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.away == nil {
+		f.away = map[uint64]bool{}
+	}
+	f.away[id] = away
 }
 
 func (f *fakeTransport) known() map[uint64]string {

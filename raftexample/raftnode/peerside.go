@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/seed-289bd6ac/raft"
 	"github.com/seed-289bd6ac/raft/raftpb"
@@ -17,11 +18,89 @@ func (n *Node) Process(ctx context.Context, m *raftpb.Message) error {
 	select {
 	case <-n.started:
 		n.trips.end(m)
+		if m.Type == raftpb.MsgProp {
+			return n.takePassedOn(ctx, m)
+		}
 		return n.raft.Step(ctx, m)
 	case <-n.running.Done():
 		return raft.ErrStopped
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// handovers holds back what other members pass on to a leader that is handing over:
+// consensus takes no proposals meanwhile, and nobody would tell their senders.
+type handovers struct {
+	// mu is held for reading by whoever steps a proposal.
+	mu       sync.RWMutex
+	underWay int
+	// held are proposals, of so many bytes.
+	held  []*raftpb.Message
+	bytes int
+}
+
+// Limits of what is held back. What is more is lost, as it would be with a leader that
+// has gone.
+const (
+	maxHeld      = 4096
+	maxHeldBytes = 32 << 20
+)
+
+func (h *handovers) begin() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.underWay++
+}
+
+// hold keeps m if a handover is under way and there is room.
+func (h *handovers) hold(m *raftpb.Message) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	size := 0
+	for _, e := range m.Entries {
+		size += len(e.Data)
+	}
+	if h.underWay == 0 || len(h.held) == maxHeld || h.bytes+size > maxHeldBytes {
+		return false
+	}
+	h.held, h.bytes = append(h.held, m), h.bytes+size
+	return true
+}
+
+// end returns what is to be stepped, once the last handover has ended.
+func (h *handovers) end() []*raftpb.Message {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.underWay--; h.underWay > 0 {
+		return nil
+	}
+	held := h.held
+	h.held, h.bytes = nil, 0
+	return held
+}
+
+// takePassedOn steps a proposal of another member, now or after the handover.
+func (n *Node) takePassedOn(ctx context.Context, m *raftpb.Message) error {
+	n.handovers.mu.RLock()
+	if n.handovers.underWay == 0 {
+		defer n.handovers.mu.RUnlock()
+		return n.raft.Step(ctx, m)
+	}
+	n.handovers.mu.RUnlock()
+	if n.handovers.hold(m) {
+		return nil
+	}
+	return n.raft.Step(ctx, m)
+}
+
+// stepHeld ends a handover. The leader that came of it is known to consensus, which
+// takes the proposals or passes them on.
+func (n *Node) stepHeld() {
+	for _, m := range n.handovers.end() {
+		if err := n.raft.Step(n.running, m); err != nil {
+			n.log.Debug("a proposal was lost with the leadership", "from", m.From, "err", err)
+		}
 	}
 }
 

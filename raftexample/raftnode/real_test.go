@@ -331,3 +331,34 @@ func order(t *testing.T, value string) int {
 	require.NoError(t, err)
 	return round*1_000_000 + i
 }
+
+// Writes through any member outlive that leadership goes round, each at its first
+// attempt: nothing is lost on the way to a leader that has just gone.
+func TestNoWriteIsLostWhenLeadershipIsHandedOver(t *testing.T) {
+	c := newCluster(t, 3, raftnode.Config{}, memFS)
+	c.put(c.leader(), "a", "0")
+	ctx, cancel := context.WithCancel(t.Context())
+	var writes, failed atomic.Int64
+	var wg sync.WaitGroup
+	for worker := range 12 {
+		r := c.replicas[uint64(1+worker%3)]
+		wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				attempt, cancel := context.WithTimeout(t.Context(), patience)
+				if err := r.Put(attempt, fmt.Sprint(worker), []byte(strconv.Itoa(i))); err != nil {
+					failed.Add(1)
+					t.Logf("write %d of %d at %d: %v", i, worker, r.id, err)
+				}
+				cancel()
+				writes.Add(1)
+			}
+		})
+	}
+	for range 10 {
+		from := c.leader()
+		c.eventually(func() bool { return from.Handover(c.context()) == nil && from.Status().Role != "leader" }, "a handover")
+	}
+	cancel()
+	wg.Wait()
+	require.Zero(t, failed.Load(), "of %d", writes.Load())
+}

@@ -15,6 +15,18 @@ import (
 // the leader changes before.
 const retryPause = 50 * time.Millisecond
 
+const (
+	// patienceTicks is how long a proposal may take before it is handed over again, at
+	// first. It is about the time of an election.
+	patienceTicks = 10
+	// graceTicks is how long a proposal may take that was perhaps handed to a leader in
+	// its first moments.
+	graceTicks = 3
+)
+
+// errSeemsLost is why a proposal is not waited for any more.
+var errSeemsLost = fmt.Errorf("%w: the leader that was to take it is gone, and it has not been applied since", ErrUnknownOutcome)
+
 // Write has a command applied, by consensus, and returns what became of it on this
 // member. It gives the command an id, and keeps its value. An error matches
 // ErrInvalid, ErrNotServed, ErrUnknownOutcome, kvstore.ErrCondition or
@@ -26,9 +38,9 @@ func (n *Node) Write(ctx context.Context, cmd kvstore.Command) (kvstore.Result, 
 	if err != nil {
 		return kvstore.Result{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	return n.propose(ctx, cmd.ID, func(ctx context.Context) error {
-		return n.raft.Propose(ctx, data)
-	})
+	p := proposal{id: cmd.ID, repeatable: len(cmd.Idempotency) > 0}
+	p.handOver = func(ctx context.Context) error { return n.raft.Propose(ctx, data) }
+	return n.propose(ctx, p)
 }
 
 // Put writes a value whatever the key holds.
@@ -43,12 +55,18 @@ func (n *Node) Delete(ctx context.Context, key string) error {
 	return err
 }
 
+// proposal is what a request asks consensus for.
+type proposal struct {
+	id       kvstore.RequestID
+	handOver func(context.Context) error
+	// repeatable: it takes effect once, however often it is handed over.
+	repeatable bool
+}
+
 // propose hands a proposal over and waits until it is applied here. It holds
 // nothing after it has returned.
-func (n *Node) propose(
-	ctx context.Context, id kvstore.RequestID, handOver func(context.Context) error,
-) (kvstore.Result, error) {
-	res, err := n.await(ctx, id, handOver)
+func (n *Node) propose(ctx context.Context, p proposal) (kvstore.Result, error) {
+	res, err := n.await(ctx, p)
 	count(&n.counters.proposals, &n.counters.proposalsFailed, err)
 	if err != nil {
 		return kvstore.Result{}, err
@@ -57,49 +75,98 @@ func (n *Node) propose(
 }
 
 // await returns what became of the proposal: the error says that this is not known,
-// or that it was not handed over.
-func (n *Node) await(
-	ctx context.Context, id kvstore.RequestID, handOver func(context.Context) error,
-) (kvstore.Result, error) {
-	applied := n.waiting.add(id)
-	defer n.waiting.remove(id)
-	if err := n.handOver(ctx, handOver); err != nil {
+// or that it was not handed over. What seems to be lost is handed over again where
+// that does no harm.
+func (n *Node) await(ctx context.Context, p proposal) (kvstore.Result, error) {
+	applied := n.waiting.add(p.id)
+	defer n.waiting.remove(p.id)
+	reign, err := n.handOver(ctx, p)
+	if err != nil {
 		return kvstore.Result{}, err
 	}
-	select {
-	case res := <-applied:
-		return res, nil
-	case <-ctx.Done():
-		return kvstore.Result{}, fmt.Errorf("%w: not applied here in time%s", ErrUnknownOutcome, n.withoutLeader())
-	case <-n.running.Done():
-		return kvstore.Result{}, fmt.Errorf("%w: %w", ErrUnknownOutcome, n.stopReason())
+	patience := patienceTicks * n.cfg.TickInterval
+	for {
+		res, err := n.outcome(ctx, applied, reign, p.repeatable, patience)
+		if err != errSeemsLost || !p.repeatable {
+			return res, err
+		}
+		if reign, err = n.handOver(ctx, p); err != nil {
+			// The first one may have been taken.
+			return kvstore.Result{}, fmt.Errorf("%w: %v", ErrUnknownOutcome, err)
+		}
+		patience *= 2
+	}
+}
+
+// outcome waits until the proposal is applied here, or must be taken for lost: where it
+// is repeatable, after patience at the latest.
+func (n *Node) outcome(
+	ctx context.Context, applied <-chan kvstore.Result, reign uint64, repeatable bool, patience time.Duration,
+) (kvstore.Result, error) {
+	var overdue <-chan time.Time
+	if repeatable {
+		overdue = time.After(patience)
+	}
+	for {
+		settled, changed := n.leader.since(reign)
+		if settled {
+			// It may have been handed over in the very moment of the change.
+			changed, overdue = nil, time.After(n.cfg.TickInterval*graceTicks)
+		}
+		select {
+		case res := <-applied:
+			return res, nil
+		case <-changed:
+		case <-overdue:
+			return kvstore.Result{}, errSeemsLost
+		case <-ctx.Done():
+			return kvstore.Result{}, fmt.Errorf("%w: not applied here in time%s", ErrUnknownOutcome, n.withoutLeader())
+		case <-n.running.Done():
+			return kvstore.Result{}, fmt.Errorf("%w: %w", ErrUnknownOutcome, n.stopReason())
+		}
 	}
 }
 
 // handOver repeats a proposal that was certainly dropped, for a reason that
-// passes, until it is taken or ctx ends.
-func (n *Node) handOver(ctx context.Context, handOver func(context.Context) error) error {
+// passes, until it is taken or ctx ends. It returns the number of a reign: that in
+// which it was taken, or the one before.
+func (n *Node) handOver(ctx context.Context, p proposal) (reign uint64, err error) {
 	for {
-		err := handOver(ctx)
+		var leader uint64
+		leader, reign, _ = n.leader.reigning()
+		if err = n.reach(leader); err == nil {
+			err = p.handOver(ctx)
+		}
 		if err == nil {
-			return nil
+			return reign, nil
 		}
 		dropped, ok := errors.AsType[*raft.ProposalDroppedError](err)
 		switch {
 		case ok && !passes(dropped.Reason):
-			return fmt.Errorf("%w: %w", ErrNotServed, err)
+			return 0, fmt.Errorf("%w: %w", ErrNotServed, err)
 		case errors.Is(err, raft.ErrStopped): // the proposal was not taken
-			return fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
-		case ctx.Err() != nil && !ok:
-			return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
-		case !ok:
-			return err
+			return 0, fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
+		case ok, errors.Is(err, errOutOfReach):
+		case ctx.Err() != nil:
+			return 0, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+		default:
+			return 0, err
 		}
 		if !n.pause(ctx) {
-			return fmt.Errorf("%w: %w", ErrNotServed, err)
+			return 0, fmt.Errorf("%w: %w", ErrNotServed, err)
 		}
 	}
 }
+
+// reach returns an error where a proposal would be lost on its way to the leader.
+func (n *Node) reach(leader uint64) error {
+	if leader == raft.None || leader == n.cfg.ID || n.transport.Connected(leader) {
+		return nil
+	}
+	return fmt.Errorf("%w: there is no connection to member %d, which leads", errOutOfReach, leader)
+}
+
+var errOutOfReach = errors.New("the leader is out of reach")
 
 // passes reports whether a proposal that was dropped for this reason may be taken
 // soon.

@@ -45,7 +45,7 @@ func TestARoundTripIsThatOfTheFirstHeartbeatWithoutAnAnswer(t *testing.T) {
 func TestLeadersAreCountedWhenTheyChange(t *testing.T) {
 	w := newLeaderWatch()
 	for _, id := range []uint64{1, raft.None, 1, 2, raft.None, 1} {
-		w.set(id)
+		w.set(id, 1)
 	}
 	require.EqualValues(t, 3, w.changes(), "one that comes back is no change")
 }
