@@ -378,6 +378,7 @@ func (e *encoder) progress(r *raft, p *progress.Progress) {
 	e.flag(p.ProbeSent)
 	e.flag(p.Due)
 	e.number(p.SentCommit)
+	e.number(p.SearchedFrom)
 	e.number(p.PendingSnapshot)
 	e.number(p.Epoch)
 	e.beyond(p.AckedRound, r.reads.confirmed)

@@ -112,6 +112,7 @@ func toldOfTheLeader() []change {
 		"ProbeSent":              func(p *progress.Progress) { p.ProbeSent = false },
 		"Due":                    func(p *progress.Progress) { p.Due = false },
 		"SentCommit":             func(p *progress.Progress) { p.SentCommit++ },
+		"SearchedFrom":           func(p *progress.Progress) { p.SearchedFrom++ },
 		"PendingSnapshot":        func(p *progress.Progress) { p.PendingSnapshot++ },
 		"Epoch":                  func(p *progress.Progress) { p.Epoch++ },
 		"AckedRound":             func(p *progress.Progress) { p.AckedRound++ },

@@ -258,6 +258,11 @@ func (r *raft) appendAcked(m *raftpb.Message) error {
 // appendRejected looks for the last entry that both logs may share, skipping
 // whole terms (§5.3).
 func (r *raft) appendRejected(pr *progress.Progress, m *raftpb.Message) error {
+	if pr.SearchedFrom > 0 { // the next step may be a long one
+		if err := r.log.refreshFirst(); err != nil {
+			return r.fail(err)
+		}
+	}
 	hint := min(m.RejectHint, r.log.last())
 	if m.LogTerm > 0 {
 		id, err := r.log.lastNotAfter(hint, m.LogTerm)
@@ -266,7 +271,7 @@ func (r *raft) appendRejected(pr *progress.Progress, m *raftpb.Message) error {
 		}
 		hint = id.index
 	}
-	if pr.Rejected(m.Index, hint) {
+	if pr.Rejected(m.Index, hint, r.log.firstIndex()) {
 		r.leader.replicate = true
 	}
 	return nil

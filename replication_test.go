@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/seed-289bd6ac/raft"
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
@@ -211,76 +210,4 @@ func TestAnyFollowerOfFigure7ComesToHoldTheLeadersLog(t *testing.T) {
 			assert.Equal(t, append(append([]uint64{}, figure7["leader"]...), 8), termsOf(t, c.members[id].storage))
 		}
 	})
-}
-
-func TestALongDivergentTailIsRepairedInFewRoundTrips(t *testing.T) {
-	// §5.3: "If desired, the protocol can be optimized to reduce the number of
-	// rejected AppendEntries RPCs": one round trip skips whole terms, on both sides.
-	for _, tt := range []struct {
-		name             string
-		leader, follower []uint64 // behind 100 entries that they share
-		most             int      // rejections
-	}{
-		{"the follower's tail is older, of many terms", terms(1000, 10, 2000), terms(2, 10, 1000), 3},
-		{"the follower's tail is newer, of many terms", terms(2, 10, 1000), terms(1000, 10, 2000), 3},
-		{"the follower's tail is newer and of one term", terms(2, 10, 100), terms(1000, 1000, 1001), 3},
-		{"the follower's tail is older and of one term", terms(500, 10, 600), terms(2, 1000, 3), 3},
-		{"the follower lacks it all", terms(2, 10, 100), nil, 3},
-		{"the follower has twice as much", terms(2, 10, 100), terms(1000, 20, 1100), 3},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			shared := terms(1, 100, 2)
-			leader := append(append([]uint64{}, shared...), tt.leader...)
-			follower := append(append([]uint64{}, shared...), tt.follower...)
-			c := clusterOf(t, map[uint64][]uint64{1: leader, 2: leader, 3: follower}, 3000)
-			c.isolate(3)
-			c.elect(1)
-			rejections := 0
-			c.cut = func(m *raftpb.Message) bool {
-				if m.From == 3 && m.Type == raftpb.MsgAppResp && m.Reject {
-					rejections++
-				}
-				return false
-			}
-			c.tick(2)
-			assert.Equal(t, append(leader, 3001), termsOf(t, c.members[3].storage))
-			assert.LessOrEqual(t, rejections, tt.most)
-		})
-	}
-}
-
-// terms returns each term in [from, to) n times, ascending.
-func terms(from uint64, n int, to uint64) (all []uint64) {
-	for term := from; term < to; term++ {
-		for range n {
-			all = append(all, term)
-		}
-	}
-	return all
-}
-
-func TestTailsWhoseTermsAlternateAreRepairedTermByTerm(t *testing.T) {
-	// The worst that can be: the terms of both tails alternate. §5.3: "one
-	// AppendEntries RPC will be required for each term with conflicting entries,
-	// rather than one RPC per entry".
-	var leader, follower []uint64
-	const blocks = 20
-	for b := range uint64(blocks) {
-		leader = append(leader, terms(2*b+3, 100, 2*b+4)...)
-		follower = append(follower, terms(2*b+2, 100, 2*b+3)...)
-	}
-	c := clusterOf(t, map[uint64][]uint64{1: leader, 2: leader, 3: follower}, 100)
-	c.isolate(3)
-	c.elect(1)
-	rejections := 0
-	c.cut = func(m *raftpb.Message) bool {
-		if m.From == 3 && m.Type == raftpb.MsgAppResp && m.Reject {
-			rejections++
-		}
-		return false
-	}
-	c.tick(2)
-	assert.Equal(t, append(leader, 101), termsOf(t, c.members[3].storage))
-	assert.LessOrEqual(t, rejections, blocks+1)
-	require.Equal(t, raft.StateLeader, c.members[1].Status().RaftState)
 }

@@ -46,6 +46,7 @@ func everything(t *testing.T) *raft {
 		pr.Inflights.Add(22, 10)
 		pr.Inflights.Add(23, 10)
 		pr.RecentActive, pr.ProbeSent, pr.AckedRound, pr.LastHeartbeat = false, true, 8, &raftpb.Message{}
+		pr.SearchedFrom = 20
 	}
 	return r
 }

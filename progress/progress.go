@@ -63,6 +63,8 @@ type Progress struct {
 
 	// SentCommit is the commit index that the appends sent so far convey.
 	SentCommit uint64
+	// SearchedFrom is where the first rejection of this probing led Next, 0 before it.
+	SearchedFrom uint64
 	// PendingSnapshot is the index of the snapshot under way, in Snapshot.
 	PendingSnapshot uint64
 	// Epoch numbers this life of the member under this leader.
@@ -117,21 +119,40 @@ func (p *Progress) Acked(index uint64) (advanced bool) {
 }
 
 // Rejected notes that the member has no entry, or another one, at index rejected,
-// and that hint is where to look next. It returns false for an answer to an append
-// that is no longer of interest.
-func (p *Progress) Rejected(rejected, hint uint64) (moved bool) {
+// and that hint is where to look next; entries before first are compacted. It
+// returns false for an answer to an append that is no longer of interest.
+func (p *Progress) Rejected(rejected, hint, first uint64) (moved bool) {
 	switch {
-	case p.State == Replicate && rejected > p.Match:
+	case rejected <= p.Match:
+		return false
+	case p.State == Replicate:
 		p.BecomeProbe()
-		p.Next = max(min(rejected, hint+1), p.Match+1)
-		return true
-	case p.State == Probe && p.Next-1 == rejected && rejected > p.Match:
-		p.Next = max(min(rejected, hint+1), p.Match+1)
+	case p.State == Probe && rejected == p.Next-1:
 		p.ProbeSent = false
-		return true
 	default:
 		return false
 	}
+	p.Next = max(min(rejected, hint+1), p.Match+1)
+	if p.SearchedFrom == 0 {
+		p.SearchedFrom = p.Next
+	} else {
+		p.leap(rejected, first)
+	}
+	return true
+}
+
+// leapFactor bounds both costs of a search through n entries that differ: about
+// log(n) round trips, to the base of it, and as many entries sent again in vain as
+// differ, times one less.
+const leapFactor = 4
+
+// leap makes a search go on farther back than hints lead, where rejections keep
+// coming: the terms of two logs may alternate, and a hint skips one. It does not
+// lead to what is compacted, from where only a snapshot would go on.
+func (p *Progress) leap(rejected, first uint64) {
+	searched := p.SearchedFrom - rejected + 1
+	next := p.SearchedFrom - min(p.SearchedFrom, leapFactor*searched)
+	p.Next = min(p.Next, max(next, first, p.Match+1))
 }
 
 // BecomeProbe starts over from the last known match; after a snapshot, from
@@ -159,6 +180,7 @@ func (p *Progress) enter(s State) {
 	p.ProbeSent = false
 	p.Due = false
 	p.PendingSnapshot = 0
+	p.SearchedFrom = 0
 	p.SentCommit = 0
 	p.Inflights.Reset()
 }

@@ -88,7 +88,7 @@ func TestTransitions(t *testing.T) {
 		},
 		{
 			"a rejection in replication leads back to probing, at once", replicating(9, 12, 15),
-			func(p *progress.Progress) { p.Rejected(12, 11) },
+			func(p *progress.Progress) { p.Rejected(12, 11, 1) },
 			progress.Probe, 9, 12, 0, false,
 		},
 		{
@@ -128,7 +128,7 @@ func TestTransitions(t *testing.T) {
 		},
 		{
 			"a rejection in snapshot changes nothing", waiting(3, 20),
-			func(p *progress.Progress) { p.Rejected(9, 5) },
+			func(p *progress.Progress) { p.Rejected(9, 5, 1) },
 			progress.Snapshot, 3, 21, 0, true,
 		},
 	} {
@@ -167,7 +167,7 @@ func TestARejectionMovesTheProbe(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			p := tt.from
 			p.ProbeSent = p.State == progress.Probe
-			require.Equal(t, tt.moved, p.Rejected(tt.rejected, tt.hint))
+			require.Equal(t, tt.moved, p.Rejected(tt.rejected, tt.hint, 1))
 			require.Equal(t, tt.next, p.Next)
 			require.Equal(t, tt.from.Match, p.Match)
 			if tt.moved {
@@ -252,6 +252,40 @@ func TestALearnerVotesInNeitherHalf(t *testing.T) {
 	require.False(t, (&progress.Progress{Outgoing: true}).Learner())
 }
 
+func TestStepsGrowWhileRejectionsKeepComing(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		first  uint64
+		p      progress.Progress
+		probes []uint64 // the indexes that are rejected, each with a hint one before
+	}{
+		{"by as much again as was searched, three times over", 1, probing(0, 101), []uint64{100, 99, 91, 59, 0}},
+		{"to the match at most", 1, probing(70, 101), []uint64{100, 99, 91, 70}},
+		{"to the first entry that is there at most", 81, probing(0, 101), []uint64{100, 99, 91, 80, 79}},
+		{"out of replication as well", 1, replicating(0, 50, 100), []uint64{100, 99, 91, 59, 0}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := tt.p
+			for i, at := range tt.probes {
+				require.True(t, i == 0 || p.Next-1 == at, "probe %d is at %d", i, p.Next-1)
+				if at > p.Match {
+					require.True(t, p.Rejected(at, at-1, tt.first))
+				}
+			}
+		})
+	}
+	t.Run("and begin small in every probing", func(t *testing.T) {
+		p := probing(0, 101)
+		p.Rejected(100, 99, 1)
+		p.Acked(99)
+		p.BecomeReplicate()
+		p.SentAppend(100, 10, 0)
+		p.Rejected(199, 198, 1)
+		require.True(t, p.Rejected(198, 197, 1))
+		require.Equal(t, uint64(191), p.Next)
+	})
+}
+
 // Whatever comes back from a member, in whatever order: match only grows, next
 // stays ahead of it, and the window lies between the two.
 func TestTheInvariantHoldsWhateverComesBack(t *testing.T) {
@@ -284,7 +318,7 @@ func TestTheInvariantHoldsWhateverComesBack(t *testing.T) {
 					p.BecomeReplicate()
 				}
 			},
-			"reject":      func(t *rapid.T) { p.Rejected(index(t, "rejected"), index(t, "hint")) },
+			"reject":      func(t *rapid.T) { p.Rejected(index(t, "rejected"), index(t, "hint"), index(t, "first")) },
 			"unreachable": func(*rapid.T) { p.BecomeProbe() },
 			"snapshot": func(t *rapid.T) {
 				if s := index(t, "snapshot"); s > p.Match {
