@@ -167,7 +167,11 @@ func (l *raftLog) slice(lo, hi, maxBytes uint64) ([]*raftpb.Entry, error) {
 		panic(fmt.Sprintf("raft: slice [%d, %d) of a log that ends at %d", lo, hi, l.last()))
 	}
 	if lo >= l.offset {
-		return limitSize(l.unstable.slice(lo, hi), maxBytes), nil
+		ents := l.unstable.slice(lo, hi)
+		if l.bytes <= maxBytes {
+			return ents, nil
+		}
+		return limitSize(ents, maxBytes), nil
 	}
 	if lo < l.firstIndex() {
 		return nil, ErrCompacted

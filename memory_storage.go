@@ -19,7 +19,7 @@ import (
 // snapshots, entries and the slices that Entries returns. An array that was
 // handed out is only ever extended behind its end.
 type MemoryStorage struct {
-	mu       sync.RWMutex
+	mu       sync.Mutex
 	hard     *raftpb.HardState
 	snapshot *raftpb.Snapshot // nil before the first
 	// start is the entry before entries[0]: the last one that was compacted, or
@@ -37,8 +37,8 @@ func NewMemoryStorage() *MemoryStorage { return &MemoryStorage{} }
 // Clone returns a storage with the same contents: what is written to one of the two
 // from then on is not in the other. Its cost does not depend on the contents.
 func (s *MemoryStorage) Clone() *MemoryStorage {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	// Entries that are there are never written again: without room behind them, each
 	// of the two appends to an array of its own.
 	return &MemoryStorage{hard: s.hard, snapshot: s.snapshot, start: s.start, entries: slices.Clip(s.entries)}
@@ -47,8 +47,8 @@ func (s *MemoryStorage) Clone() *MemoryStorage {
 // InitialState implements Storage. The configuration is that of the last
 // snapshot.
 func (s *MemoryStorage) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.hard, s.snapshot.GetMetadata().GetConfState(), nil
 }
 
@@ -87,15 +87,15 @@ func (s *MemoryStorage) SetHardState(hs *raftpb.HardState) {
 
 // FirstIndex implements Storage.
 func (s *MemoryStorage) FirstIndex() (uint64, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.start.index + 1, nil
 }
 
 // LastIndex implements Storage.
 func (s *MemoryStorage) LastIndex() (uint64, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.last(), nil
 }
 
@@ -103,8 +103,8 @@ func (s *MemoryStorage) last() uint64 { return s.start.index + uint64(len(s.entr
 
 // Term implements Storage.
 func (s *MemoryStorage) Term(i uint64) (uint64, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.term(i)
 }
 
@@ -124,8 +124,8 @@ func (s *MemoryStorage) term(i uint64) (uint64, error) {
 // Entries implements Storage. The slice is part of the log, not a copy; its
 // capacity is its length. An empty range has no entries.
 func (s *MemoryStorage) Entries(lo, hi, maxBytes uint64) ([]*raftpb.Entry, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case lo > hi:
 		return nil, fmt.Errorf("raft: entries in [%d, %d)", lo, hi)
@@ -157,8 +157,8 @@ func prefixWithin(entries []*raftpb.Entry, maxBytes uint64) uint64 {
 // Snapshot implements Storage: the last one applied or created. Where the log was
 // compacted beyond it there is none.
 func (s *MemoryStorage) Snapshot() (*raftpb.Snapshot, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	index := s.snapshot.GetMetadata().GetIndex()
 	if index == 0 || index < s.start.index {
 		return nil, ErrSnapshotTemporarilyUnavailable

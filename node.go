@@ -121,8 +121,7 @@ func (n *Node) run() {
 		var rd Ready
 		n.settle()
 		if n.rn.HasReady() {
-			var err error
-			if rd, err = n.rn.raft.nextReady(); err != nil {
+			if err := n.rn.raft.nextReady(&rd); err != nil {
 				n.err = err
 				return
 			}
@@ -134,7 +133,7 @@ func (n *Node) run() {
 		case <-n.ticked:
 			n.tick()
 		case offer <- rd:
-			n.rn.raft.accept(rd)
+			n.rn.raft.accept(&rd)
 		case <-n.advanced:
 			n.rn.Advance()
 		case <-n.stop:

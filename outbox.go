@@ -113,6 +113,9 @@ func isAck(m *raftpb.Message) bool { return m.Type == raftpb.MsgAppResp && !m.Re
 
 // release lets go of the messages that have become durable.
 func (o *outbox) release(durable uint64) {
+	if len(o.held) == 0 {
+		return
+	}
 	o.held = slices.DeleteFunc(o.held, func(m heldMessage) bool {
 		free := o.durable(m, durable)
 		if free {
@@ -140,13 +143,13 @@ func (o *outbox) cut(index uint64) {
 func (o *outbox) ack(mark uint64) (done write) {
 	n := 0
 	for n < len(o.writes) && o.writes[n].mark <= mark {
-		w := o.writes[n]
+		w := &o.writes[n]
 		done.last = max(done.last, w.last)
 		done.snapshot = max(done.snapshot, w.snapshot)
 		o.durableVersion = max(o.durableVersion, w.version)
 		n++
 	}
-	o.writes = slices.Delete(o.writes, 0, n)
+	o.writes = append(o.writes[:0], o.writes[n:]...)
 	o.acked = max(o.acked, mark)
 	return done
 }

@@ -122,10 +122,9 @@ func (rn *RawNode) HasReady() bool { return rn.raft.hasReady() }
 // durable, sends and applies it, and then calls Advance; or it overlaps work, asks
 // for the next Ready at once, and acknowledges with AckAppend and AckApply. The
 // error is fatal.
-func (rn *RawNode) Ready() (Ready, error) {
-	rd, err := rn.raft.nextReady()
-	if err == nil {
-		rn.raft.accept(rd)
+func (rn *RawNode) Ready() (rd Ready, err error) {
+	if err = rn.raft.nextReady(&rd); err == nil {
+		rn.raft.accept(&rd)
 	}
 	return rd, err
 }

@@ -80,33 +80,32 @@ func (r *raft) hasReady() bool {
 	if r.failed != nil {
 		return true // the error is to be told
 	}
-	return r.softState() != r.out.soft || r.hardState() != r.out.handed ||
-		r.log.handed < r.log.last() || (r.log.snapshot != nil && !r.log.snapshotHanded) ||
-		len(r.out.ready.pending) > 0 || len(r.reads.states.pending) > 0 || len(r.transfer.results.pending) > 0 ||
+	return len(r.out.ready.pending) > 0 || r.log.handed < r.log.last() ||
+		r.softState() != r.out.soft || r.hardState() != r.out.handed ||
+		(r.log.snapshot != nil && !r.log.snapshotHanded) ||
+		len(r.reads.states.pending) > 0 || len(r.transfer.results.pending) > 0 ||
 		r.log.hasCommitted(r.cfg.MaxCommittedSizePerReady)
 }
 
-// nextReady puts together what is to be done, and changes nothing that is visible.
-func (r *raft) nextReady() (Ready, error) {
+// nextReady puts into rd, which is empty, what is to be done, and changes nothing
+// that is visible.
+func (r *raft) nextReady(rd *Ready) error {
 	r.flush()
 	if r.failed != nil {
-		return Ready{}, r.failed
+		return r.failed
 	}
 	committed, err := r.log.nextCommitted(r.cfg.MaxCommittedSizePerReady)
 	if err != nil {
-		return Ready{}, r.fail(err)
+		return r.fail(err)
 	}
-	rd := Ready{
-		Entries:          r.log.unwritten(),
-		CommittedEntries: committed,
-		Messages:         r.out.ready.peek(),
-		ReadStates:       r.reads.states.peek(),
-		Transfers:        r.transfer.results.peek(),
-		Mark:             r.out.mark,
-	}
-	if r.softState() != r.out.soft {
-		soft := r.softState()
-		rd.SoftState = &soft
+	rd.Entries = r.log.unwritten()
+	rd.CommittedEntries = committed
+	rd.Messages = r.out.ready.peek()
+	rd.ReadStates = r.reads.states.peek()
+	rd.Transfers = r.transfer.results.peek()
+	rd.Mark = r.out.mark
+	if soft := r.softState(); soft != r.out.soft {
+		rd.SoftState = &SoftState{Lead: soft.Lead, RaftState: soft.RaftState}
 	}
 	changes := slices.ContainsFunc(committed, isConfChange)
 	if hard := r.hardState(); hard != r.out.handed || changes {
@@ -122,14 +121,14 @@ func (r *raft) nextReady() (Ready, error) {
 	if rd.MustSync || rd.HardState != nil {
 		rd.Mark++
 	}
-	return rd, nil
+	return nil
 }
 
 func isConfChange(e *raftpb.Entry) bool { return e.GetType() != raftpb.EntryNormal }
 
 // accept notes that rd, which nextReady returned just now, is in the caller's
 // hands.
-func (r *raft) accept(rd Ready) {
+func (r *raft) accept(rd *Ready) {
 	if rd.Mark != r.out.mark {
 		w := write{mark: rd.Mark, version: r.out.version, last: r.log.last(), snapshot: rd.Snapshot.GetMetadata().GetIndex()}
 		r.out.writes = append(r.out.writes, w)
