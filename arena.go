@@ -1,5 +1,13 @@
 package raft
 
+// maxSlab is how many elements are allocated at a time where there is much to do.
+// As many messages, entries or hard states fill what the allocator gives for them;
+// two more, and it would round them up by a tenth.
+const maxSlab = 30
+
+// nextSlab returns how many elements to allocate after so many: few at first.
+func nextSlab(size int) int { return min(max(2*size, 4), maxSlab) }
+
 // slab hands out pointers into arrays that are allocated a few elements at a
 // time. Nothing is ever taken back: what was handed out belongs to its holder.
 type slab[T any] struct {
@@ -7,11 +15,9 @@ type slab[T any] struct {
 	size int
 }
 
-const maxSlab = 32
-
 func (s *slab[T]) next() *T {
 	if len(s.free) == 0 {
-		s.size = min(max(2*s.size, 4), maxSlab)
+		s.size = nextSlab(s.size)
 		s.free = make([]T, s.size)
 	}
 	x := &s.free[0]
@@ -26,11 +32,13 @@ func (s *slab[T]) rest() { *s = slab[T]{} }
 // larger array, whose rest serves the next batch; it is never written again.
 type batch[T any] struct {
 	pending []T
+	size    int
 }
 
 func (b *batch[T]) add(x T) {
 	if len(b.pending) == cap(b.pending) {
-		grown := make([]T, len(b.pending), max(8, 2*len(b.pending)))
+		b.size = nextSlab(b.size)
+		grown := make([]T, len(b.pending), max(b.size, 2*len(b.pending)))
 		copy(grown, b.pending)
 		b.pending = grown
 	}
@@ -45,3 +53,10 @@ func (b *batch[T]) peek() []T {
 
 // take drops the first n pending values: they were handed out.
 func (b *batch[T]) take(n int) { b.pending = b.pending[n:] }
+
+// rest lets go of the memory that is kept for the next batch.
+func (b *batch[T]) rest() {
+	if len(b.pending) == 0 {
+		*b = batch[T]{}
+	}
+}

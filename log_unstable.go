@@ -48,7 +48,7 @@ func (u *unstable) unwritten() []*raftpb.Entry { return u.slice(u.handed+1, u.la
 // append adds entries that follow the last one.
 func (u *unstable) append(ents ...*raftpb.Entry) {
 	if len(u.entries) == 0 && len(ents) > cap(u.entries) {
-		u.entries = make([]*raftpb.Entry, 0, max(8, len(ents)))
+		u.entries, u.dead = make([]*raftpb.Entry, 0, max(smallTail, len(ents))), 0
 	}
 	u.entries = append(u.entries, ents...)
 	u.bytes += uint64(raftpb.EntriesSize(ents))

@@ -62,6 +62,7 @@ func (o *outbox) begin(hs hardState) { o.handed = hs }
 
 // rest lets go of the memory that is kept for work to come.
 func (o *outbox) rest() {
+	o.ready.rest()
 	o.hardStates.rest()
 	if len(o.held) == 0 {
 		o.held = nil

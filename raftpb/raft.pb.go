@@ -488,28 +488,31 @@ func (x *Snapshot) GetMetadata() *SnapshotMetadata {
 
 // Message is what members send to each other. Which fields a type uses stands in
 // doc.go of this package.
+//
+// What is small stands first, side by side: that is how it lies in memory, and a
+// member makes a message for almost everything that it does.
 type Message struct {
-	state      protoimpl.MessageState `protogen:"open.v1"`
-	Type       MessageType            `protobuf:"varint,1,opt,name=type,proto3,enum=seed289bd6ac.raft.v1.MessageType" json:"type,omitempty"`
-	To         uint64                 `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
-	From       uint64                 `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
-	Term       uint64                 `protobuf:"varint,4,opt,name=term,proto3" json:"term,omitempty"`
-	LogTerm    uint64                 `protobuf:"varint,5,opt,name=log_term,json=logTerm,proto3" json:"log_term,omitempty"`
-	Index      uint64                 `protobuf:"varint,6,opt,name=index,proto3" json:"index,omitempty"`
-	Entries    []*Entry               `protobuf:"bytes,7,rep,name=entries,proto3" json:"entries,omitempty"`
-	Commit     uint64                 `protobuf:"varint,8,opt,name=commit,proto3" json:"commit,omitempty"`
-	Snapshot   *Snapshot              `protobuf:"bytes,9,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
-	Reject     bool                   `protobuf:"varint,10,opt,name=reject,proto3" json:"reject,omitempty"`
-	RejectHint uint64                 `protobuf:"varint,11,opt,name=reject_hint,json=rejectHint,proto3" json:"reject_hint,omitempty"`
-	Context    []byte                 `protobuf:"bytes,12,opt,name=context,proto3" json:"context,omitempty"`
-	Vote       uint64                 `protobuf:"varint,13,opt,name=vote,proto3" json:"vote,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Type   MessageType            `protobuf:"varint,1,opt,name=type,proto3,enum=seed289bd6ac.raft.v1.MessageType" json:"type,omitempty"`
+	Reject bool                   `protobuf:"varint,10,opt,name=reject,proto3" json:"reject,omitempty"`
+	// In an append without entries: the sender knows all that an acknowledgement of
+	// it would say, so that none is needed. A refusal is.
+	NoAck      bool      `protobuf:"varint,101,opt,name=no_ack,json=noAck,proto3" json:"no_ack,omitempty"`
+	To         uint64    `protobuf:"varint,2,opt,name=to,proto3" json:"to,omitempty"`
+	From       uint64    `protobuf:"varint,3,opt,name=from,proto3" json:"from,omitempty"`
+	Term       uint64    `protobuf:"varint,4,opt,name=term,proto3" json:"term,omitempty"`
+	LogTerm    uint64    `protobuf:"varint,5,opt,name=log_term,json=logTerm,proto3" json:"log_term,omitempty"`
+	Index      uint64    `protobuf:"varint,6,opt,name=index,proto3" json:"index,omitempty"`
+	Entries    []*Entry  `protobuf:"bytes,7,rep,name=entries,proto3" json:"entries,omitempty"`
+	Commit     uint64    `protobuf:"varint,8,opt,name=commit,proto3" json:"commit,omitempty"`
+	Snapshot   *Snapshot `protobuf:"bytes,9,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	RejectHint uint64    `protobuf:"varint,11,opt,name=reject_hint,json=rejectHint,proto3" json:"reject_hint,omitempty"`
+	Context    []byte    `protobuf:"bytes,12,opt,name=context,proto3" json:"context,omitempty"`
+	Vote       uint64    `protobuf:"varint,13,opt,name=vote,proto3" json:"vote,omitempty"`
 	// The leader's number for this life of the receiver as a member, echoed in
 	// every answer: an answer from before a removal names another life. 0: the
 	// sender does not know of it.
-	Epoch uint64 `protobuf:"varint,100,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	// In an append without entries: the sender knows all that an acknowledgement of
-	// it would say, so that none is needed. A refusal is.
-	NoAck         bool `protobuf:"varint,101,opt,name=no_ack,json=noAck,proto3" json:"no_ack,omitempty"`
+	Epoch         uint64 `protobuf:"varint,100,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -549,6 +552,20 @@ func (x *Message) GetType() MessageType {
 		return x.Type
 	}
 	return MessageType_MsgHup
+}
+
+func (x *Message) GetReject() bool {
+	if x != nil {
+		return x.Reject
+	}
+	return false
+}
+
+func (x *Message) GetNoAck() bool {
+	if x != nil {
+		return x.NoAck
+	}
+	return false
 }
 
 func (x *Message) GetTo() uint64 {
@@ -607,13 +624,6 @@ func (x *Message) GetSnapshot() *Snapshot {
 	return nil
 }
 
-func (x *Message) GetReject() bool {
-	if x != nil {
-		return x.Reject
-	}
-	return false
-}
-
 func (x *Message) GetRejectHint() uint64 {
 	if x != nil {
 		return x.RejectHint
@@ -640,13 +650,6 @@ func (x *Message) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
-}
-
-func (x *Message) GetNoAck() bool {
-	if x != nil {
-		return x.NoAck
-	}
-	return false
 }
 
 // HardState must be durable before the messages that depend on it leave.
@@ -1001,7 +1004,10 @@ const file_seed289bd6ac_raft_raftpb_raft_proto_rawDesc = "" +
 	"\x04data\x18\x01 \x01(\fR\x04data\x12B\n" +
 	"\bmetadata\x18\x02 \x01(\v2&.seed289bd6ac.raft.v1.SnapshotMetadataR\bmetadata\"\xce\x03\n" +
 	"\aMessage\x125\n" +
-	"\x04type\x18\x01 \x01(\x0e2!.seed289bd6ac.raft.v1.MessageTypeR\x04type\x12\x0e\n" +
+	"\x04type\x18\x01 \x01(\x0e2!.seed289bd6ac.raft.v1.MessageTypeR\x04type\x12\x16\n" +
+	"\x06reject\x18\n" +
+	" \x01(\bR\x06reject\x12\x15\n" +
+	"\x06no_ack\x18e \x01(\bR\x05noAck\x12\x0e\n" +
 	"\x02to\x18\x02 \x01(\x04R\x02to\x12\x12\n" +
 	"\x04from\x18\x03 \x01(\x04R\x04from\x12\x12\n" +
 	"\x04term\x18\x04 \x01(\x04R\x04term\x12\x19\n" +
@@ -1009,15 +1015,12 @@ const file_seed289bd6ac_raft_raftpb_raft_proto_rawDesc = "" +
 	"\x05index\x18\x06 \x01(\x04R\x05index\x125\n" +
 	"\aentries\x18\a \x03(\v2\x1b.seed289bd6ac.raft.v1.EntryR\aentries\x12\x16\n" +
 	"\x06commit\x18\b \x01(\x04R\x06commit\x12:\n" +
-	"\bsnapshot\x18\t \x01(\v2\x1e.seed289bd6ac.raft.v1.SnapshotR\bsnapshot\x12\x16\n" +
-	"\x06reject\x18\n" +
-	" \x01(\bR\x06reject\x12\x1f\n" +
+	"\bsnapshot\x18\t \x01(\v2\x1e.seed289bd6ac.raft.v1.SnapshotR\bsnapshot\x12\x1f\n" +
 	"\vreject_hint\x18\v \x01(\x04R\n" +
 	"rejectHint\x12\x18\n" +
 	"\acontext\x18\f \x01(\fR\acontext\x12\x12\n" +
 	"\x04vote\x18\r \x01(\x04R\x04vote\x12\x14\n" +
-	"\x05epoch\x18d \x01(\x04R\x05epoch\x12\x15\n" +
-	"\x06no_ack\x18e \x01(\bR\x05noAckJ\x04\b\x0e\x10\x0f\"m\n" +
+	"\x05epoch\x18d \x01(\x04R\x05epochJ\x04\b\x0e\x10\x0f\"m\n" +
 	"\tHardState\x12\x12\n" +
 	"\x04term\x18\x01 \x01(\x04R\x04term\x12\x12\n" +
 	"\x04vote\x18\x02 \x01(\x04R\x04vote\x12\x16\n" +
