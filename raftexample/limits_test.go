@@ -2,10 +2,15 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,6 +25,7 @@ const (
 	stuckClients   = 1500 // STUCK_CLIENTS in the environment says otherwise
 	mostMemoryKiB  = 300 << 10
 	stuckAtPeers   = 400
+	filledMiB      = 100 // written before
 	answersInTime  = 10 * time.Second
 	requestOfStuck = "PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
 )
@@ -57,6 +63,13 @@ func residentKiB(t *testing.T, p *process) int {
 	return 0
 }
 
+// door is an address of a member, and how clients get in.
+type door struct {
+	addr string
+	tls  *tls.Config // nil for plain HTTP
+	http *http.Client
+}
+
 // open connects and sends the bytes, if it can: who is thrown out at once is stuck too.
 func open(t *testing.T, addr, send string) net.Conn {
 	t.Helper()
@@ -67,40 +80,132 @@ func open(t *testing.T, addr, send string) net.Conn {
 	return conn
 }
 
+// enter is open behind the handshake, if there is one.
+func (d door) enter(t *testing.T, send string) net.Conn {
+	t.Helper()
+	if d.tls == nil {
+		return open(t, d.addr, send)
+	}
+	conn := tls.Client(open(t, d.addr, ""), d.tls)
+	_, _ = io.WriteString(conn, send)
+	return conn
+}
+
+// stuckAt are the ways in which clients do not get beyond the door.
+func (d door) stuckAt(t *testing.T) []func() {
+	t.Helper()
+	if d.tls == nil {
+		return nil
+	}
+	hello := helloOf(t, d.tls)
+	return []func(){
+		func() { open(t, d.addr, hello[:1]) },
+		func() { open(t, d.addr, hello[:len(hello)/2]) },
+		func() { open(t, d.addr, hello) },
+	}
+}
+
+// helloOf returns the first message of a client.
+func helloOf(t *testing.T, cfg *tls.Config) string {
+	t.Helper()
+	client, server := net.Pipe()
+	go func() { _ = tls.Client(client, cfg).HandshakeContext(t.Context()) }()
+	buf := make([]byte, 16<<10)
+	n, err := server.Read(buf)
+	require.NoError(t, errors.Join(err, server.Close()))
+	return string(buf[:n])
+}
+
+func (d door) ask(method, path, body string) (status int, said string) {
+	url := "http://" + d.addr + path
+	if d.tls != nil {
+		url = "https://" + d.addr + path
+	}
+	return askWith(d.http, method, url, body)
+}
+
 // askAgain asks until there is an answer: in a flood the member may end a connection
 // that waits, such as one kept from an earlier request.
-func askAgain(addr, method, path, body string) (status int, said string) {
+func (d door) askAgain(method, path, body string) (status int, said string) {
 	for start := time.Now(); status == 0 && time.Since(start) < answersInTime; {
-		status, said = ask(addr, method, path, body)
+		status, said = d.ask(method, path, body)
 	}
 	return status, said
 }
 
+// aloneOverTLS is alone with TLS on both addresses.
+func aloneOverTLS(t *testing.T) (p *process, client, peer door) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "certs")
+	addrs := freePorts(t, 2)
+	cluster := "1=https://" + addrs[1]
+	require.Zero(t, run(t.Context(), []string{"certs", "--dir", dir, "--cluster", cluster}, io.Discard, os.Stderr))
+	file := func(name string) string { return filepath.Join(dir, name) }
+	p = launch(t, "--id", "1", "--cluster", cluster, "--listen-client", addrs[0], "--tick", "30ms", "--log-level", "error",
+		"--peer-cert", file("member-1.pem"), "--peer-key", file("member-1.key"), "--peer-ca", file("ca.pem"),
+		"--client-cert", file("member-1.pem"), "--client-key", file("member-1.key"))
+	pem, err := os.ReadFile(file("ca.pem"))
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(pem))
+	own, err := tls.LoadX509KeyPair(file("member-1.pem"), file("member-1.key"))
+	require.NoError(t, err)
+	cfg := &tls.Config{RootCAs: pool, ServerName: "127.0.0.1"}
+	client = door{addr: addrs[0], tls: cfg, http: &http.Client{Transport: &http.Transport{TLSClientConfig: cfg}, Timeout: answersInTime}}
+	peer = door{addr: addrs[1], tls: &tls.Config{InsecureSkipVerify: true, Certificates: []tls.Certificate{own}}}
+	require.Eventually(t, func() bool {
+		status, _ := client.ask("GET", "/healthz", "")
+		return status == 200
+	}, patience, 10*time.Millisecond)
+	return p, client, peer
+}
+
 func TestStuckClientsCostLittleAndKeepNobodyOut(t *testing.T) {
+	p, client, peer := alone(t)
+	letThemGetStuck(t, p, door{addr: client, http: &http.Client{Timeout: answersInTime}}, door{addr: peer})
+}
+
+func TestStuckClientsCostLittleOverTLSToo(t *testing.T) {
+	p, client, peer := aloneOverTLS(t)
+	letThemGetStuck(t, p, client, peer)
+}
+
+// letThemGetStuck has many clients get stuck, each in its way, and measures and asks
+// the member meanwhile.
+func letThemGetStuck(t *testing.T, p *process, client, peer door) {
+	t.Helper()
 	stuck := stuckClients
 	if n, err := strconv.Atoi(os.Getenv("STUCK_CLIENTS")); err == nil {
 		stuck = n
 	}
-	p, client, peer := alone(t)
-	status, _ := ask(client, "PUT", "/kv/large", strings.Repeat("v", 1<<20))
-	require.Equal(t, 204, status)
+	// Buffers for writes are in use when the flood comes.
+	for i := range filledMiB {
+		status, _ := client.ask("PUT", fmt.Sprintf("/kv/large-%d", i%40), strings.Repeat("v", 1<<20))
+		require.Equal(t, 204, status)
+	}
 	before := residentKiB(t, p)
 	for range openClients {
-		conn := open(t, client, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		conn := client.enter(t, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
 		line, err := bufio.NewReader(conn).ReadString('\n')
 		require.NoError(t, err)
 		require.Contains(t, line, "200")
 	}
-	ways := []string{
-		"", "G", "GET /kv/a HTTP/1.1\r\nX: ", "GET /kv/large HTTP/1.1\r\nHost: x\r\n\r\n",
+	ways, atPeers := client.stuckAt(t), peer.stuckAt(t)
+	for i, sent := range []string{
+		"", "G", "GET /kv/a HTTP/1.1\r\nX: ", "GET /kv/large-1 HTTP/1.1\r\nHost: x\r\n\r\n",
 		requestOfStuck + strings.Repeat("v", 900), requestOfStuck + strings.Repeat("v", 10<<10),
+	} {
+		ways = append(ways, func() { client.enter(t, sent) })
+		if i < 3 {
+			atPeers = append(atPeers, func() { peer.enter(t, sent) })
+		}
 	}
 	most := 0
 	for i := range stuck {
-		open(t, client, ways[i%len(ways)])
-		if i%(1+stuck*len(ways)/stuckAtPeers) < len(ways) {
-			open(t, peer, ways[i%3])
+		ways[i%len(ways)]()
+		if i%(1+stuck/stuckAtPeers) == 0 {
+			atPeers[i/(1+stuck/stuckAtPeers)%len(atPeers)]()
 		}
 		if i%100 == 0 {
 			most = max(most, residentKiB(t, p))
@@ -108,9 +213,9 @@ func TestStuckClientsCostLittleAndKeepNobodyOut(t *testing.T) {
 	}
 	for i := range 20 {
 		start := time.Now()
-		status, _ := askAgain(client, "PUT", "/kv/a", strconv.Itoa(i))
+		status, _ := client.askAgain("PUT", "/kv/a", strconv.Itoa(i))
 		require.Equal(t, 204, status)
-		status, body := askAgain(client, "GET", "/kv/a", "")
+		status, body := client.askAgain("GET", "/kv/a", "")
 		require.Equal(t, 200, status)
 		require.Equal(t, strconv.Itoa(i), body)
 		require.Less(t, time.Since(start), answersInTime)

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -62,6 +63,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 2
 	}
 	logger := newLogger(stderr, opts.level, opts.format)
+	limitMemory(len(opts.members()))
 	members, err := start(opts.members(), logger)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
@@ -78,6 +80,18 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// memoryPerMember is what the Go part of a member may take before garbage is collected
+// more eagerly. The database has its own, which is bounded: see storage.Options.
+const memoryPerMember = 160 << 20
+
+// limitMemory keeps a flood of requests from growing the heap faster than garbage is
+// collected. Whoever sets GOMEMLIMIT knows better.
+func limitMemory(members int) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(members) * memoryPerMember)
+	}
 }
 
 // newLogger returns a logger for programs, or one for people: no date, which whoever

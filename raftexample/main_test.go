@@ -157,11 +157,15 @@ var browser = &http.Client{Timeout: patience}
 
 // ask returns status 0 where the member cannot be reached.
 func ask(addr, method, path, body string) (int, string) {
-	r, err := http.NewRequestWithContext(context.Background(), method, "http://"+addr+path, strings.NewReader(body))
+	return askWith(browser, method, "http://"+addr+path, body)
+}
+
+func askWith(client *http.Client, method, url, body string) (int, string) {
+	r, err := http.NewRequestWithContext(context.Background(), method, url, strings.NewReader(body))
 	if err != nil {
 		return 0, err.Error()
 	}
-	resp, err := browser.Do(r)
+	resp, err := client.Do(r)
 	if err != nil {
 		return 0, err.Error()
 	}

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -23,6 +24,33 @@ func (h *Handler) share(w http.ResponseWriter, of *semaphore.Weighted, size int)
 			"requests in progress hold %d bytes, the limit: try again", h.opts.MaxBodyBytes)
 	}
 	return func() { of.Release(n) }, nil
+}
+
+// maxReads is how many requests take values out of the store at a time. Each may be
+// the largest, until its share of the memory for answers is known.
+const maxReads = 16
+
+// read takes something out of the store, linearizably or not, and a share of the memory
+// for answers, of the size that take returns.
+func (h *Handler) read(
+	ctx context.Context, w http.ResponseWriter, stale bool, take func() (size int, err error),
+) (release func(), err error) {
+	ctx, end := h.begin(ctx)
+	defer end()
+	if !stale {
+		if err := h.store.Barrier(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := h.reads.Acquire(ctx, 1); err != nil {
+		return nil, errorf(http.StatusServiceUnavailable, "too many reads are in progress: try again")
+	}
+	defer h.reads.Release(1)
+	size, err := take()
+	if err != nil {
+		return nil, err
+	}
+	return h.share(w, h.answers, size)
 }
 
 // readBody returns the body of r, of at most limit bytes, and what gives its share

@@ -8,7 +8,10 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -142,4 +145,43 @@ func TestAnswersInMemoryAreBounded(t *testing.T) {
 	receive(t, served, "the first answer must be taken")
 	require.Equal(t, 200, stuck.Code)
 	require.Equal(t, 200, request(t, h, "GET", "/kv/large", "").Code, "the share is given back")
+}
+
+// Every value may be the largest until it is read: many at a time would cost more than
+// the answers may.
+func TestFewValuesAreReadAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := newFakeStore()
+		var now, most int
+		var mu sync.Mutex
+		store.taking = func() {
+			mu.Lock()
+			now++
+			most = max(most, now)
+			mu.Unlock()
+			time.Sleep(time.Millisecond)
+			mu.Lock()
+			now--
+			mu.Unlock()
+		}
+		h := httpapi.New(store, httpapi.Options{Timeout: 10 * time.Millisecond})
+		var served, refused atomic.Int32
+		var all sync.WaitGroup
+		for range 200 {
+			all.Go(func() {
+				w := httptest.NewRecorder()
+				h.ServeHTTP(w, httptest.NewRequest("GET", "/kv/none", nil))
+				switch w.Code {
+				case http.StatusNotFound:
+					served.Add(1)
+				case http.StatusServiceUnavailable:
+					refused.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		require.Equal(t, 16, most)
+		require.GreaterOrEqual(t, served.Load(), int32(9*16), "others wait for their turn")
+		require.EqualValues(t, 200, served.Load()+refused.Load())
+	})
 }

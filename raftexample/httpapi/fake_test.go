@@ -32,6 +32,9 @@ type fakeStore struct {
 	commands []kvstore.Command
 	result   kvstore.Result
 	backup   func() io.Reader
+	// confirmed: the next read is linearizable. taking is called by each read.
+	confirmed bool
+	taking    func()
 
 	err     error
 	block   bool
@@ -79,40 +82,41 @@ func (s *fakeStore) Write(ctx context.Context, cmd kvstore.Command) (kvstore.Res
 // revision is that of every key.
 const revision = 7
 
-func (s *fakeStore) read(kind, key string) (kvstore.Value, bool, error) {
+// Barrier makes the next read linearizable.
+func (s *fakeStore) Barrier(ctx context.Context) error {
+	if err := s.outcome(ctx); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.reads = append(s.reads, kind)
+	s.confirmed = true
+	return nil
+}
+
+// noteRead notes of which kind a read is. The caller holds mu.
+func (s *fakeStore) noteRead() {
+	kind := "stale"
+	if s.confirmed {
+		kind = "linearizable"
+	}
+	s.reads, s.confirmed = append(s.reads, kind), false
+}
+
+func (s *fakeStore) GetStale(key string) (kvstore.Value, bool, error) {
+	if s.taking != nil {
+		s.taking()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noteRead()
 	v, ok := s.data[key]
 	return kvstore.Value{Data: []byte(v), Revision: revision}, ok, nil
 }
 
-func (s *fakeStore) Get(ctx context.Context, key string) (kvstore.Value, bool, error) {
-	if err := s.outcome(ctx); err != nil {
-		return kvstore.Value{}, false, err
-	}
-	return s.read("linearizable", key)
-}
-
-func (s *fakeStore) GetStale(key string) (kvstore.Value, bool, error) {
-	return s.read("stale", key)
-}
-
-func (s *fakeStore) List(ctx context.Context, rq kvstore.ListRequest) (kvstore.List, error) {
-	if err := s.outcome(ctx); err != nil {
-		return kvstore.List{}, err
-	}
-	return s.list("linearizable", rq)
-}
-
 func (s *fakeStore) ListStale(rq kvstore.ListRequest) (kvstore.List, error) {
-	return s.list("stale", rq)
-}
-
-func (s *fakeStore) list(kind string, rq kvstore.ListRequest) (kvstore.List, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.reads = append(s.reads, kind)
+	s.noteRead()
 	s.lists = append(s.lists, rq)
 	list := kvstore.List{Applied: 9}
 	for _, key := range slices.Sorted(maps.Keys(s.data)) {

@@ -59,6 +59,7 @@ type Handler struct {
 	log     *slog.Logger
 	bodies  *semaphore.Weighted
 	answers *semaphore.Weighted
+	reads   *semaphore.Weighted
 	backups *semaphore.Weighted
 	mux     *http.ServeMux
 	kvByKey methods
@@ -90,6 +91,7 @@ func New(store Store, opts Options) *Handler {
 		log:     opts.Logger,
 		bodies:  semaphore.NewWeighted(opts.MaxBodyBytes),
 		answers: semaphore.NewWeighted(opts.MaxBodyBytes),
+		reads:   semaphore.NewWeighted(maxReads),
 		backups: semaphore.NewWeighted(maxBackups),
 	}
 	h.routes()

@@ -51,10 +51,16 @@ func (h *Handler) getKey(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		return err
 	}
-	value, found, err := h.read(ctx, key, stale)
+	var value kvstore.Value
+	var found bool
+	release, err := h.read(ctx, w, stale, func() (size int, err error) {
+		value, found, err = h.store.GetStale(key)
+		return len(value.Data), err
+	})
 	if err != nil {
 		return err
 	}
+	defer release()
 	if !found {
 		return errorf(http.StatusNotFound, "no such key")
 	}
@@ -63,11 +69,6 @@ func (h *Handler) getKey(ctx context.Context, w http.ResponseWriter, r *http.Req
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	release, err := h.share(w, h.answers, len(value.Data))
-	if err != nil {
-		return err
-	}
-	defer release()
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.Header().Set("Content-Length", strconv.Itoa(len(value.Data)))
@@ -82,15 +83,6 @@ func isStale(q url.Values) (bool, error) {
 		return false, errorf(http.StatusBadRequest, "consistency %q: leave it out for a linearizable read, or say stale", v)
 	}
 	return stale, nil
-}
-
-func (h *Handler) read(ctx context.Context, key string, stale bool) (kvstore.Value, bool, error) {
-	if stale {
-		return h.store.GetStale(key)
-	}
-	ctx, end := h.begin(ctx)
-	defer end()
-	return h.store.Get(ctx, key)
 }
 
 func (h *Handler) putKey(ctx context.Context, w http.ResponseWriter, r *http.Request) error {

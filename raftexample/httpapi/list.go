@@ -53,14 +53,20 @@ func (h *Handler) listKeys(ctx context.Context, w http.ResponseWriter, r *http.R
 	if err != nil {
 		return err
 	}
-	list, err := h.list(ctx, rq, stale)
+	var list kvstore.List
+	release, err := h.read(ctx, w, stale, func() (size int, err error) {
+		list, err = h.store.ListStale(rq)
+		for _, item := range list.Items {
+			size += len(item.Key) + 2*len(item.Data) // the data once more, as text
+		}
+		return size, err
+	})
 	if err != nil {
 		return err
 	}
+	defer release()
 	body := ListBody{Keys: []ListItem{}, Index: list.Applied}
-	size := 0
 	for _, item := range list.Items {
-		size += len(item.Key) + 2*len(item.Data) // the data once more, as text
 		body.Keys = append(body.Keys, ListItem{
 			Key: url.PathEscape(string(item.Key)), Revision: item.Revision, Value: item.Data,
 		})
@@ -68,22 +74,8 @@ func (h *Handler) listKeys(ctx context.Context, w http.ResponseWriter, r *http.R
 	if n := len(list.Items); list.More && n > 0 {
 		body.Next = base64.RawURLEncoding.EncodeToString(list.Items[n-1].Key)
 	}
-	release, err := h.share(w, h.answers, size)
-	if err != nil {
-		return err
-	}
-	defer release()
 	h.writeJSON(w, http.StatusOK, body)
 	return nil
-}
-
-func (h *Handler) list(ctx context.Context, rq kvstore.ListRequest, stale bool) (kvstore.List, error) {
-	if stale {
-		return h.store.ListStale(rq)
-	}
-	ctx, end := h.begin(ctx)
-	defer end()
-	return h.store.List(ctx, rq)
 }
 
 func listRequest(q url.Values) (kvstore.ListRequest, error) {

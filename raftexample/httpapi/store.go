@@ -19,13 +19,11 @@ type Store interface {
 	// the value from then on. With kvstore.ErrCondition and kvstore.ErrIdempotencyReuse
 	// the result is valid too.
 	Write(ctx context.Context, cmd kvstore.Command) (kvstore.Result, error)
-	// Get returns what key holds now, linearizably.
-	Get(ctx context.Context, key string) (value kvstore.Value, found bool, err error)
+	// Barrier returns nil once what this member reads is no older than the call.
+	Barrier(ctx context.Context) error
 	// GetStale returns what key holds in this member's own state.
 	GetStale(key string) (value kvstore.Value, found bool, err error)
-	// List returns keys and what they hold now, linearizably.
-	List(ctx context.Context, rq kvstore.ListRequest) (kvstore.List, error)
-	// ListStale returns keys of this member's own state.
+	// ListStale returns keys, and what they hold, of this member's own state.
 	ListStale(rq kvstore.ListRequest) (kvstore.List, error)
 	// Backup returns the state of now, linearizably, as the stream of a snapshot.
 	Backup(ctx context.Context) (io.ReadCloser, error)

@@ -36,7 +36,7 @@ type Options struct {
 	CacheBytes int64
 
 	// MemTableBytes is the size of one of Pebble's write buffers, in [64 KiB, 1 GiB].
-	// They begin small and double up to it. Default 64 MiB.
+	// They begin small and double up to it, and there are four at most. Default 32 MiB.
 	MemTableBytes int64
 }
 
@@ -67,7 +67,7 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("%w: CacheBytes %d is negative", ErrOptions, o.CacheBytes)
 	}
 	if o.MemTableBytes == 0 {
-		o.MemTableBytes = 64 << 20
+		o.MemTableBytes = 32 << 20
 	}
 	if o.MemTableBytes < 64<<10 || o.MemTableBytes > 1<<30 {
 		return o, fmt.Errorf("%w: MemTableBytes %d is not in [64 KiB, 1 GiB]", ErrOptions, o.MemTableBytes)
