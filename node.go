@@ -25,7 +25,15 @@ import (
 //
 // A caller that overlaps work acknowledges with AckAppend and AckApply instead.
 type Node struct {
-	rn    *RawNode
+	// mu is held by whoever uses rn: the node's goroutine, but while it waits, or a
+	// caller who proposes meanwhile.
+	mu sync.Mutex
+	rn *RawNode
+	// over: the node's goroutine has ended.
+	over bool
+	// proposed wakes the node's goroutine for what was proposed without it.
+	proposed chan struct{}
+
 	inbox chan task
 	ready chan Ready
 	// advanced takes the calls of Advance one by one, unlike inbox: what it
@@ -101,6 +109,7 @@ func RestartNode(cfg *Config) (*Node, error) {
 func startNode(rn *RawNode) *Node {
 	n := &Node{
 		rn:       rn,
+		proposed: make(chan struct{}, 1),
 		inbox:    make(chan task, inboxSize),
 		ready:    make(chan Ready),
 		advanced: make(chan struct{}),
@@ -114,8 +123,13 @@ func startNode(rn *RawNode) *Node {
 }
 
 func (n *Node) run() {
-	defer close(n.done)
-	defer close(n.ready)
+	n.mu.Lock()
+	defer func() {
+		n.over = true
+		n.mu.Unlock()
+		close(n.ready)
+		close(n.done)
+	}()
 	for {
 		var offer chan Ready
 		var rd Ready
@@ -127,19 +141,56 @@ func (n *Node) run() {
 			}
 			offer = n.ready
 		}
-		select {
-		case t := <-n.inbox:
-			n.handleAll(t)
-		case <-n.ticked:
-			n.tick()
-		case offer <- rd:
-			n.rn.raft.accept(&rd)
-		case <-n.advanced:
-			n.rn.Advance()
-		case <-n.stop:
+		if stop := n.await(offer, &rd); stop {
 			return
 		}
 	}
+}
+
+// await lets callers propose until something else is to be done, and does it.
+func (n *Node) await(offer chan Ready, rd *Ready) (stop bool) {
+	n.mu.Unlock()
+	select {
+	case t := <-n.inbox:
+		n.mu.Lock()
+		n.handleAll(t)
+	case <-n.proposed:
+		n.mu.Lock()
+	case <-n.ticked:
+		n.mu.Lock()
+		n.tick()
+	case offer <- *rd:
+		n.mu.Lock()
+		n.rn.raft.accept(rd)
+	case <-n.advanced:
+		n.mu.Lock()
+		n.rn.Advance()
+	case <-n.stop:
+		n.mu.Lock()
+		return true
+	}
+	return false
+}
+
+// proposeHere appends data to this leader's log on the goroutine of the caller, who
+// then need not wait to be woken. It returns false where it did nothing: another
+// goroutine is at work, or this member does not lead, or much waits to be handed out.
+func (n *Node) proposeHere(data []byte) (done bool, err error) {
+	if !n.mu.TryLock() {
+		return false, nil
+	}
+	defer n.mu.Unlock()
+	r := n.rn.raft
+	if n.over || r.state != StateLeader || r.log.last()-r.log.handed >= inboxSize {
+		return false, nil
+	}
+	// The Ready that is on offer does not hold it: see accept.
+	err = n.rn.Propose(data)
+	select {
+	case n.proposed <- struct{}{}:
+	default:
+	}
+	return true, err
 }
 
 // handleAll handles t and what else waits, so that it all goes into one Ready.
@@ -280,6 +331,9 @@ func (n *Node) Campaign(ctx context.Context) error { return n.call(ctx, (*RawNod
 // until the data is in this leader's log or on its way to the leader. With
 // ErrStopped, as with ErrProposalDropped, the data is certainly in no log.
 func (n *Node) Propose(ctx context.Context, data []byte) error {
+	if done, err := n.proposeHere(data); done {
+		return err
+	}
 	return n.wait(ctx, task{kind: taskPropose, data: data})
 }
 

@@ -2,9 +2,12 @@ package raft_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-289bd6ac/raft"
@@ -75,4 +78,40 @@ func TestAProposalToAStoppedNodeIsInNoLog(t *testing.T) {
 	last := node.Status().LastIndex
 	require.ErrorIs(t, node.Propose(t.Context(), []byte("x")), raft.ErrStopped)
 	require.Equal(t, last, node.Status().LastIndex)
+}
+
+// Callers propose on their own goroutines while the node's one waits, and hand over to
+// it while it is busy: every proposal is in the log once, in the order of its caller.
+func TestManyProposeAtATime(t *testing.T) {
+	const callers, each = 8, 500
+	node, disk := onlyVoter(t)
+	require.NoError(t, node.Campaign(t.Context()))
+	saved(t, node, disk, func(rd raft.Ready) bool {
+		return rd.SoftState != nil && rd.SoftState.RaftState == raft.StateLeader
+	})
+	var proposing sync.WaitGroup
+	for k := range callers {
+		proposing.Go(func() {
+			for i := range each {
+				assert.NoError(t, node.Propose(t.Context(), fmt.Appendf(nil, "%d %d", k, i)))
+			}
+		})
+	}
+	next := make([]int, callers)
+	applied := 0
+	saved(t, node, disk, func(rd raft.Ready) bool {
+		for _, e := range rd.CommittedEntries {
+			if len(e.Data) == 0 {
+				continue
+			}
+			var k, i int
+			_, err := fmt.Sscanf(string(e.Data), "%d %d", &k, &i)
+			require.NoError(t, err)
+			require.Equal(t, next[k], i, "caller %d", k)
+			next[k]++
+			applied++
+		}
+		return applied == callers*each
+	})
+	proposing.Wait()
 }

@@ -126,11 +126,12 @@ func (r *raft) nextReady(rd *Ready) error {
 
 func isConfChange(e *raftpb.Entry) bool { return e.GetType() != raftpb.EntryNormal }
 
-// accept notes that rd, which nextReady returned just now, is in the caller's
-// hands.
+// accept notes that rd, which nextReady returned last, is in the caller's hands.
+// Since then, at most proposals were appended, which are not in it.
 func (r *raft) accept(rd *Ready) {
+	last := r.log.handed + uint64(len(rd.Entries))
 	if rd.Mark != r.out.mark {
-		w := write{mark: rd.Mark, version: r.out.version, last: r.log.last(), snapshot: rd.Snapshot.GetMetadata().GetIndex()}
+		w := write{mark: rd.Mark, version: r.out.version, last: last, snapshot: rd.Snapshot.GetMetadata().GetIndex()}
 		r.out.writes = append(r.out.writes, w)
 		r.out.mark = rd.Mark
 	}
@@ -138,7 +139,7 @@ func (r *raft) accept(rd *Ready) {
 	r.out.ready.take(len(rd.Messages))
 	r.reads.states.take(len(rd.ReadStates))
 	r.transfer.results.take(len(rd.Transfers))
-	r.log.handed = r.log.last()
+	r.log.handed = last
 	if rd.Snapshot != nil {
 		r.log.handOutSnapshot()
 	}
