@@ -12,11 +12,14 @@ import (
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
-// applyItem is what one write lets the state machine apply: the snapshot that it
-// put in place, if any, then entries.
+// applyItem is what one Ready lets the state machine apply: the snapshot that its
+// write puts in place, if any, then entries.
 type applyItem struct {
 	snapshot *raftpb.SnapshotMetadata
 	entries  []*raftpb.Entry
+	// saved is closed when the write of the Ready is durable; nil where that need not
+	// be waited for.
+	saved <-chan struct{}
 }
 
 // applyLoop applies what is committed, in order, as much at a time as waits.
@@ -27,6 +30,13 @@ func (n *Node) applyLoop(ctx context.Context, trim *trimmer) error {
 			return nil
 		}
 		for _, item := range mergeItems(items) {
+			if item.saved != nil {
+				select {
+				case <-item.saved:
+				case <-ctx.Done():
+					return nil
+				}
+			}
 			if item.snapshot != nil {
 				if err := n.adoptSnapshot(item.snapshot, trim); err != nil {
 					return n.unlessStopped(ctx, "state machine", err)
@@ -45,12 +55,12 @@ func (n *Node) applyLoop(ctx context.Context, trim *trimmer) error {
 	}
 }
 
-// mergeItems joins neighbours that no snapshot parts.
+// mergeItems joins neighbours, unless there is something to wait for in between.
 func mergeItems(items []applyItem) []applyItem {
 	merged := items[:1]
 	for _, item := range items[1:] {
 		last := &merged[len(merged)-1]
-		if item.snapshot != nil {
+		if item.saved != nil {
 			merged = append(merged, item)
 			continue
 		}

@@ -8,8 +8,13 @@
 //	ticks        the clock; never waits for anything else
 //	effects      receives each Ready, sends its messages at once
 //	save         writes and syncs; one write for all that waits; then AckAppend
-//	apply        the state machine and the membership; then AckApply
+//	apply        the state machine and the membership, while later entries are saved;
+//	             then AckApply
 //	compaction   drops the part of the log that no member should need
+//
+// A Ready that tells a commit index and nothing else to be saved is not written: what
+// the state machine has applied stands for it, and the mark of the next write
+// acknowledges it too.
 //
 // Any failure of one of them stops the member for good: see Node.Err.
 package raftnode

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -39,6 +40,8 @@ func (n *Node) tickLoop(ctx context.Context) {
 // effectLoop receives what consensus hands out. Messages go out before anything
 // is durable: those that must wait are not in the Ready yet.
 func (n *Node) effectLoop(ctx context.Context) error {
+	// handed is the last index that the state machine was given.
+	handed := n.cfg.Machine.Applied()
 	for {
 		select {
 		case <-ctx.Done():
@@ -49,7 +52,7 @@ func (n *Node) effectLoop(ctx context.Context) error {
 			if !ok {
 				return n.raftEnded(ctx)
 			}
-			n.dispatch(rd)
+			handed = n.dispatch(rd, handed)
 		}
 	}
 }
@@ -66,14 +69,32 @@ func (n *Node) raftEnded(ctx context.Context) error {
 	return errors.New("consensus stopped unasked")
 }
 
-func (n *Node) dispatch(rd raft.Ready) {
+// dispatch hands a Ready to the loops that do its work, and returns the last index
+// that the state machine was given, which was handed before.
+func (n *Node) dispatch(rd raft.Ready, handed uint64) uint64 {
 	n.noteLeader(rd)
 	n.trips.begin(rd.Messages)
 	n.send(rd.Messages)
-	if rd.HardState != nil || len(rd.Entries) > 0 || rd.Snapshot != nil || len(rd.CommittedEntries) > 0 {
-		n.toSave.add(rd)
+	// What is committed is durable here: to apply it, nothing has to be written, but
+	// for a snapshot, and for the commit index that puts a configuration into force.
+	var saved chan struct{}
+	if rd.Snapshot != nil || slices.ContainsFunc(rd.CommittedEntries, isConfChange) {
+		saved = make(chan struct{})
 	}
+	if saved != nil || rd.MustSync {
+		n.toSave.add(writeOf(rd, handed, saved))
+	}
+	if rd.Snapshot == nil && len(rd.CommittedEntries) == 0 {
+		return handed
+	}
+	n.toApply.add(applyItem{snapshot: rd.Snapshot.GetMetadata(), entries: rd.CommittedEntries, saved: saved})
+	if k := len(rd.CommittedEntries); k > 0 {
+		return rd.CommittedEntries[k-1].Index
+	}
+	return rd.Snapshot.GetMetadata().GetIndex()
 }
+
+func isConfChange(e *raftpb.Entry) bool { return e.Type != raftpb.EntryNormal }
 
 // noteLeader tells those who wait for it what rd says of the leader. Only effectLoop
 // calls it.
@@ -127,44 +148,36 @@ func (n *Node) settles(ctx context.Context, ended <-chan struct{}) bool {
 
 // saveLoop makes Readies durable, in order, as many at a time as wait.
 func (n *Node) saveLoop(ctx context.Context) error {
-	// handed is the last index that the state machine was given.
-	handed := n.cfg.Machine.Applied()
 	for {
-		rds := n.toSave.take(ctx)
-		if len(rds) == 0 {
+		writes := n.toSave.take(ctx)
+		if len(writes) == 0 {
 			return nil
 		}
-		for _, rd := range mergeReadies(rds) {
-			// A snapshot replaces the state machine: nothing may be on its way into it.
-			if rd.Snapshot != nil {
-				if err := n.cfg.Machine.WaitApplied(ctx, handed); err != nil {
-					return n.unlessStopped(ctx, "state machine", err)
-				}
+		for _, w := range mergeWrites(writes) {
+			if err := n.save(ctx, w); err != nil {
+				return err
 			}
-			start := time.Now()
-			if err := n.cfg.Log.Save(rd); err != nil {
-				return fmt.Errorf("save: %w", err)
-			}
-			n.cfg.Observer.Saved(time.Since(start), rd.MustSync)
-			n.raft.AckAppend(rd.Mark)
-			handed = n.handOn(rd, handed)
 		}
 	}
 }
 
-// handOn gives the state machine what rd lets it apply, now that the commit index
-// is saved, and returns the last index given.
-func (n *Node) handOn(rd raft.Ready, handed uint64) uint64 {
-	if rd.Snapshot != nil {
-		handed = rd.Snapshot.GetMetadata().GetIndex()
+func (n *Node) save(ctx context.Context, w write) error {
+	// A snapshot replaces the state machine: nothing may be on its way into it.
+	if w.Snapshot != nil {
+		if err := n.cfg.Machine.WaitApplied(ctx, w.handed); err != nil {
+			return n.unlessStopped(ctx, "state machine", err)
+		}
 	}
-	if k := len(rd.CommittedEntries); k > 0 {
-		handed = rd.CommittedEntries[k-1].Index
+	start := time.Now()
+	if err := n.cfg.Log.Save(w.Ready); err != nil {
+		return fmt.Errorf("save: %w", err)
 	}
-	if rd.Snapshot != nil || len(rd.CommittedEntries) > 0 {
-		n.toApply.add(applyItem{snapshot: rd.Snapshot.GetMetadata(), entries: rd.CommittedEntries})
+	n.cfg.Observer.Saved(time.Since(start), w.MustSync)
+	n.raft.AckAppend(w.Mark)
+	for _, c := range w.saved {
+		close(c)
 	}
-	return handed
+	return nil
 }
 
 // compactLoop drops what the applier says is not needed.

@@ -24,8 +24,42 @@ func TestNothingIsAcknowledgedBeforeItIsDone(t *testing.T) {
 		synctest.Wait()
 		b.raft.ready <- raft.Ready{CommittedEntries: entries(1, 2), HardState: &raftpb.HardState{Commit: 2}, Mark: 2}
 		synctest.Wait()
-		require.Equal(t, []string{"save", "ack append", "save", "ack append", "apply", "ack apply"}, b.journal.all())
+		require.Equal(t, []string{"save", "ack append", "apply", "ack apply"}, b.journal.all(), "a commit index alone is not written")
 		require.EqualValues(t, 2, b.raft.acked)
+	})
+}
+
+func TestWhatIsCommittedIsAppliedWhileLaterEntriesAreSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Config{})
+		b.log.gate = make(chan struct{})
+		b.raft.ready <- raft.Ready{Entries: entries(3, 4), CommittedEntries: entries(1, 1), MustSync: true, Mark: 1}
+		synctest.Wait()
+		b.raft.ready <- raft.Ready{CommittedEntries: entries(2, 2), HardState: &raftpb.HardState{Commit: 2}, Mark: 2}
+		synctest.Wait()
+		require.Equal(t, []string{"apply", "ack apply", "apply", "ack apply"}, b.journal.all())
+		close(b.log.gate)
+		synctest.Wait()
+		require.Equal(t, []string{"save", "ack append"}, b.journal.all()[4:])
+	})
+}
+
+func TestAConfigurationChangeIsAppliedOnceItsCommitIndexIsSaved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Config{})
+		b.log.gate = make(chan struct{})
+		b.raft.conf = &raftpb.ConfState{Voters: []uint64{1, 2, 3}, Learners: []uint64{4}}
+		add := confEntry(t, 1, &raftpb.ConfChange{Type: raftpb.ConfChangeAddLearnerNode, NodeId: 4})
+		b.raft.ready <- raft.Ready{
+			CommittedEntries: []*raftpb.Entry{add}, HardState: &raftpb.HardState{Commit: 1}, MustSync: true, Mark: 1,
+		}
+		synctest.Wait()
+		b.raft.ready <- raft.Ready{CommittedEntries: entries(2, 2), HardState: &raftpb.HardState{Commit: 2}, Mark: 2}
+		synctest.Wait()
+		require.Empty(t, b.journal.all(), "nor is anything behind it")
+		close(b.log.gate)
+		synctest.Wait()
+		require.Equal(t, []string{"save", "ack append", "apply conf change", "apply", "ack apply", "apply", "ack apply"}, b.journal.all())
 	})
 }
 
@@ -101,10 +135,10 @@ func TestASnapshotWaitsUntilTheStateMachineHasCaughtUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, Config{})
 		b.machine.gate = make(chan struct{})
-		b.raft.ready <- raft.Ready{Entries: entries(1, 2), CommittedEntries: entries(1, 2), Mark: 1}
+		b.raft.ready <- raft.Ready{Entries: entries(3, 3), CommittedEntries: entries(1, 2), MustSync: true, Mark: 1}
 		synctest.Wait()
 		meta := &raftpb.SnapshotMetadata{Index: 9, Term: 1, ConfState: &raftpb.ConfState{Voters: []uint64{1, 2, 4}}}
-		b.raft.ready <- raft.Ready{Snapshot: &raftpb.Snapshot{Metadata: meta}, Mark: 2}
+		b.raft.ready <- raft.Ready{Snapshot: &raftpb.Snapshot{Metadata: meta}, MustSync: true, Mark: 2}
 		synctest.Wait()
 		require.Equal(t, []string{"save", "ack append"}, b.journal.all(), "entries are being applied")
 
@@ -125,15 +159,16 @@ func TestASnapshotWaitsUntilTheStateMachineHasCaughtUp(t *testing.T) {
 
 func TestAFailureStopsTheMember(t *testing.T) {
 	boom := errors.New("boom")
-	write := raft.Ready{Entries: entries(1, 1), CommittedEntries: entries(1, 1), MustSync: true, Mark: 1}
+	save := raft.Ready{Entries: entries(2, 2), MustSync: true, Mark: 1}
+	apply := raft.Ready{CommittedEntries: entries(1, 1)}
 	tests := []struct {
 		name    string
 		fail    func(b *bench)
 		says    string
 		journal []string
 	}{
-		{"a failed save is not acknowledged", func(b *bench) { b.log.saveErr = boom; b.raft.ready <- write }, "save: boom", nil},
-		{"a failed apply is not acknowledged", func(b *bench) { b.machine.applyErr = boom; b.raft.ready <- write }, "apply: boom", []string{"save", "ack append"}},
+		{"a failed save is not acknowledged", func(b *bench) { b.log.saveErr = boom; b.raft.ready <- save }, "save: boom", nil},
+		{"a failed apply is not acknowledged", func(b *bench) { b.machine.applyErr = boom; b.raft.ready <- apply }, "apply: boom", nil},
 		{"a failed compaction", func(b *bench) { b.log.saveErr = boom; b.compact(cut{soft: 1}) }, "compact: boom", nil},
 		{"a storage that fails by itself", func(b *bench) { b.log.failure = boom; close(b.log.failed) }, "storage: boom", nil},
 		{"consensus that ends by itself", func(b *bench) { b.raft.err = boom; b.raft.Stop() }, "consensus: boom", nil},
@@ -171,7 +206,7 @@ func TestConsensusThatStopsWithoutAReasonIsAFailure(t *testing.T) {
 func TestAnEndThatWasAskedForIsNoFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, Config{})
-		b.raft.ready <- raft.Ready{Entries: entries(1, 1), CommittedEntries: entries(1, 1), MustSync: true, Mark: 1}
+		b.raft.ready <- raft.Ready{Entries: entries(2, 2), CommittedEntries: entries(1, 1), MustSync: true, Mark: 1}
 		b.Stop()
 		require.NoError(t, b.Err())
 		require.ErrorIs(t, b.Health(), ErrShuttingDown)

@@ -11,38 +11,60 @@ import (
 // what waits for this one.
 const maxMergedBytes = 8 << 20
 
-// mergeReadies turns Readies that wait to be saved into as few writes as
-// possible, so that one sync serves them all. A snapshot stays in a write of its
-// own, since the state machine has to catch up before it.
-func mergeReadies(rds []raft.Ready) []raft.Ready {
-	var merged []raft.Ready
+// write is what of a Ready is to be saved.
+type write struct {
+	raft.Ready
+	// handed is the last index that the state machine was given before; a snapshot
+	// waits until it is applied.
+	handed uint64
+	// saved are closed once the write is durable.
+	saved []chan<- struct{}
+}
+
+// writeOf returns the write of rd, which has nothing to do with what is sent or
+// applied. saved may be nil.
+func writeOf(rd raft.Ready, handed uint64, saved chan<- struct{}) write {
+	w := write{
+		Ready: raft.Ready{
+			HardState: rd.HardState, Entries: rd.Entries, Snapshot: rd.Snapshot,
+			MustSync: rd.MustSync, Mark: rd.Mark,
+		},
+		handed: handed,
+	}
+	if saved != nil {
+		w.saved = append(w.saved, saved)
+	}
+	return w
+}
+
+// mergeWrites turns writes that wait into as few as possible, so that one sync
+// serves them all. A snapshot stays in a write of its own, since the state machine
+// has to catch up before it.
+func mergeWrites(writes []write) []write {
+	var merged []write
 	size := 0
-	for _, rd := range rds {
-		size += entryBytes(rd.Entries)
+	for _, w := range writes {
+		size += entryBytes(w.Entries)
 		last := len(merged) - 1
-		if last < 0 || rd.Snapshot != nil || merged[last].Snapshot != nil || size > maxMergedBytes {
-			merged = append(merged, rd)
-			size = entryBytes(rd.Entries)
+		if last < 0 || w.Snapshot != nil || merged[last].Snapshot != nil || size > maxMergedBytes {
+			merged = append(merged, w)
+			size = entryBytes(w.Entries)
 			continue
 		}
-		merged[last] = mergeTwo(merged[last], rd)
+		merged[last] = mergeTwo(merged[last], w)
 	}
 	return merged
 }
 
-// mergeTwo returns the write that leaves what a, then b, would leave. Only what
-// is saved, applied and acknowledged is kept.
-func mergeTwo(a, b raft.Ready) raft.Ready {
-	m := raft.Ready{
-		HardState:        a.HardState,
-		Entries:          replaceFrom(a.Entries, b.Entries),
-		CommittedEntries: concat(a.CommittedEntries, b.CommittedEntries),
-		MustSync:         a.MustSync || b.MustSync,
-		Mark:             b.Mark,
+// mergeTwo returns the write that leaves what a, then b, would leave.
+func mergeTwo(a, b write) write {
+	m := b
+	if m.HardState == nil {
+		m.HardState = a.HardState
 	}
-	if b.HardState != nil {
-		m.HardState = b.HardState
-	}
+	m.Entries = replaceFrom(a.Entries, b.Entries)
+	m.MustSync = a.MustSync || b.MustSync
+	m.saved = append(a.saved, b.saved...)
 	return m
 }
 

@@ -53,7 +53,7 @@ type Node struct {
 
 	counters counters
 
-	toSave  *queue[raft.Ready]
+	toSave  *queue[write]
 	toApply *queue[applyItem]
 	// toCompact holds the last cut of the log that is due.
 	toCompact chan cut
@@ -80,7 +80,7 @@ func New(cfg Config) (*Node, error) {
 		waiting:   newWaiters(),
 		leader:    newLeaderWatch(),
 		trips:     newTrips(),
-		toSave:    newQueue[raft.Ready](),
+		toSave:    newQueue[write](),
 		toApply:   newQueue[applyItem](),
 		toCompact: make(chan cut, 1),
 		started:   make(chan struct{}),

@@ -50,10 +50,9 @@ func TestAQueueLetsGoWhenTheContextEnds(t *testing.T) {
 
 // saved is what a storage holds after some writes.
 type saved struct {
-	hard      *raftpb.HardState
-	log       []*raftpb.Entry
-	committed []*raftpb.Entry
-	mark      uint64
+	hard *raftpb.HardState
+	log  []*raftpb.Entry
+	mark uint64
 }
 
 func (s *saved) save(rd raft.Ready) {
@@ -72,7 +71,6 @@ func (s *saved) save(rd raft.Ready) {
 	if rd.HardState != nil {
 		s.hard = rd.HardState
 	}
-	s.committed = append(s.committed, rd.CommittedEntries...)
 	s.mark = rd.Mark
 }
 
@@ -100,12 +98,17 @@ func drawReadies(t *rapid.T) []raft.Ready {
 		if rapid.Bool().Draw(t, "hard") {
 			rd.HardState = &raftpb.HardState{Term: rd.Mark}
 		}
-		for range rapid.IntRange(0, 2).Draw(t, "committed") {
-			rd.CommittedEntries = append(rd.CommittedEntries, &raftpb.Entry{Index: rd.Mark})
-		}
 		rds = append(rds, rd)
 	}
 	return rds
+}
+
+// writesOf returns writes that somebody waits for.
+func writesOf(rds ...raft.Ready) (writes []write) {
+	for _, rd := range rds {
+		writes = append(writes, writeOf(rd, 0, make(chan struct{})))
+	}
+	return writes
 }
 
 func TestMergedWritesLeaveWhatSingleWritesLeave(t *testing.T) {
@@ -122,11 +125,14 @@ func TestMergedWritesLeaveWhatSingleWritesLeave(t *testing.T) {
 				snapshots++
 			}
 		}
-		merged := mergeReadies(rds)
-		for _, rd := range merged {
-			all.save(rd)
-			syncMerged = syncMerged || rd.MustSync
+		merged := mergeWrites(writesOf(rds...))
+		waiting := 0
+		for _, w := range merged {
+			all.save(w.Ready)
+			syncMerged = syncMerged || w.MustSync
+			waiting += len(w.saved)
 		}
+		require.Equal(t, len(rds), waiting, "whoever waits must be told")
 		diff := cmp.Diff(one, all, cmp.AllowUnexported(saved{}), protocmp.Transform())
 		require.Empty(t, diff)
 		require.Equal(t, sync, syncMerged, "MustSync must survive")
@@ -139,10 +145,10 @@ func TestMergedWritesLeaveWhatSingleWritesLeave(t *testing.T) {
 
 func TestMergedWritesDoNotWriteIntoTheArraysOfReadies(t *testing.T) {
 	array := []*raftpb.Entry{{Index: 1, Term: 1}, {Index: 2, Term: 1}, {Index: 3, Term: 1}}
-	merged := mergeReadies([]raft.Ready{
-		{Entries: array[:2], CommittedEntries: array[:1]},
-		{Entries: []*raftpb.Entry{{Index: 2, Term: 2}}, CommittedEntries: []*raftpb.Entry{{Index: 2, Term: 2}}},
-	})
+	merged := mergeWrites(writesOf(
+		raft.Ready{Entries: array[:2]},
+		raft.Ready{Entries: []*raftpb.Entry{{Index: 2, Term: 2}}},
+	))
 	require.Len(t, merged, 1)
 	require.EqualValues(t, 2, merged[0].Entries[1].Term)
 	require.EqualValues(t, 1, array[1].Term, "the array belongs to both sides")
@@ -153,7 +159,7 @@ func TestLargeWritesAreNotMerged(t *testing.T) {
 	big := func(index uint64) raft.Ready {
 		return raft.Ready{Entries: []*raftpb.Entry{{Index: index, Data: make([]byte, maxMergedBytes/2+1)}}}
 	}
-	require.Len(t, mergeReadies([]raft.Ready{big(1), big(2), big(3)}), 3)
+	require.Len(t, mergeWrites(writesOf(big(1), big(2), big(3))), 3)
 }
 
 func TestAWaiterIsWokenByItsOwnEntryOnly(t *testing.T) {

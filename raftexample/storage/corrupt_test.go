@@ -296,10 +296,10 @@ var contradictions = []recordDamage{
 	{"a log that ends before the commit index", func(_ *Store, b *pebble.Batch) error {
 		return b.DeleteRange(logKey(4), logKey(9), nil)
 	}, "entry 4 is committed"},
-	{"a hard state that is missing", remove(keyHardState), "only 0 is committed"},
-	{"a commit index behind what is applied", func(_ *Store, b *pebble.Batch) error {
-		return putMessage(b, keyHardState, &raftpb.HardState{Term: 2, Commit: 2})
-	}, "only 2 is committed"},
+	{"a hard state that is missing", remove(keyHardState), "there is no hard state"},
+	{"an applied index behind the end of the log", func(_ *Store, b *pebble.Batch) error {
+		return putApplied(b, applied{index: 9, term: 2, gen: 1})
+	}, "entry 9 is committed"},
 	{"an applied index before the log", func(_ *Store, b *pebble.Batch) error {
 		return putApplied(b, applied{index: 1, term: 1, gen: 1})
 	}, "only 1 is applied"},

@@ -65,8 +65,8 @@ func life() []op {
 		saveOp(ready(entriesOf(1, 1, 1, 1), 1, 0)),
 		saveOp(ready(nil, 1, 2)),
 		applyOp(1, 2),
-		saveOp(ready(entriesOf(4, 1, 1), 1, 3)),
-		applyOp(3, 3),
+		saveOp(ready(entriesOf(4, 1, 1), 1, 2)),
+		applyOp(3, 3), // the commit index is not written before
 		saveOp(ready(entriesOf(4, 2), 2, 3)),
 		saveOp(ready(big(5, 2, 20<<10), 2, 4)),
 		applyOp(4, 4),

@@ -20,9 +20,9 @@
 //     moment, and what was lost of them is still in the log, because
 //   - entries are dropped (Compact) only after the batch that applied them: a
 //     crash that forgets the application has forgotten the compaction too, and
-//   - the applied index is never beyond the stored commit index, because a
-//     commit index is written before what it commits is applied. Commit of a
-//     StateBatch enforces that.
+//   - the applied index stands for the commit index too, where the stored one is
+//     behind it: a commit index need not be written before what it commits is
+//     applied.
 //
 // # Snapshots
 //

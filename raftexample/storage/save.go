@@ -121,6 +121,9 @@ func (s *Store) plan(w *write, rd raft.Ready) error {
 			return err
 		}
 	}
+	if rd.Snapshot != nil && w.hard.GetCommit() < w.applied.index {
+		return invalidf("a snapshot at %d, but only %d is committed", w.applied.index, w.hard.GetCommit())
+	}
 	if err := w.contradiction(); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -171,8 +174,8 @@ func (s *Store) planEntries(w *write, entries []*raftpb.Entry) error {
 	switch {
 	case first > w.last+1:
 		return invalidf("entries from %d, but the log ends at %d", first, w.last)
-	case first <= w.hard.GetCommit():
-		return invalidf("entries from %d would replace committed ones: the commit index is %d", first, w.hard.GetCommit())
+	case first <= w.committed():
+		return invalidf("entries from %d would replace committed ones: the commit index is %d", first, w.committed())
 	case first <= w.last:
 		w.takesAway = true
 		if err := w.batch.DeleteRange(logKey(first), logKey(w.last+1), nil); err != nil {
@@ -253,15 +256,18 @@ func (s *Store) planHardState(w *write, hard *raftpb.HardState) error {
 	return nil
 }
 
+// committed is the last index that is known to be committed: what is applied is.
+func (w *write) committed() uint64 { return max(w.hard.GetCommit(), w.applied.index) }
+
 // contradiction says what in a store could not have come from Raft, or nil.
 func (w *write) contradiction() error {
 	switch {
 	case w.applied.index < w.start:
 		return fmt.Errorf("the log begins after %d, but only %d is applied", w.start, w.applied.index)
-	case w.applied.index > w.hard.GetCommit():
-		return fmt.Errorf("entry %d is applied, but only %d is committed", w.applied.index, w.hard.GetCommit())
-	case w.hard.GetCommit() > w.last:
-		return fmt.Errorf("entry %d is committed, but the log ends at %d", w.hard.GetCommit(), w.last)
+	case w.applied.index > 0 && w.hard == nil:
+		return fmt.Errorf("entry %d is applied, but there is no hard state", w.applied.index)
+	case w.committed() > w.last:
+		return fmt.Errorf("entry %d is committed, but the log ends at %d", w.committed(), w.last)
 	case w.hard != nil && w.lastTerm > w.hard.GetTerm():
 		return fmt.Errorf("the log has term %d, but the hard state only %d", w.lastTerm, w.hard.GetTerm())
 	}

@@ -57,10 +57,10 @@ func (b *StateBatch) Close() error {
 	return batch.Close()
 }
 
-// Commit makes the batch the effect of entries first to last, which follow
-// directly on Applied and are committed according to a saved hard state; last is
-// the new Applied. conf is the configuration after last, nil when it did not
-// change. All of it becomes visible at once, and survives a crash at the latest
+// Commit makes the batch the effect of entries first to last, which are saved,
+// committed, and follow directly on Applied; last is the new Applied. No hard state
+// needs to have told so, unless one of the entries changes the configuration. conf
+// is the configuration after last, nil when it did not change. All of it becomes visible at once, and survives a crash at the latest
 // with the next synced Save: until then the log still has the entries.
 //
 // ErrInvalid says that the range does not fit, nothing was written; after any
@@ -111,8 +111,8 @@ func (s *Store) advance(gen, first, last uint64, conf *raftpb.ConfState) (applie
 		return next, invalidf("entries %d to %d: a snapshot at %d has replaced the state machine", first, last, next.index)
 	case first != next.index+1 || last < first:
 		return next, invalidf("entries %d to %d do not follow on %d", first, last, next.index)
-	case last > s.hard.GetCommit():
-		return next, invalidf("entries %d to %d: the saved commit index is %d", first, last, s.hard.GetCommit())
+	case last > s.index.last:
+		return next, invalidf("entries %d to %d: the log ends at %d", first, last, s.index.last)
 	}
 	term, err := s.index.term(last)
 	if err != nil {

@@ -15,15 +15,15 @@ import (
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
-func TestEntriesAreAppliedInOrderAndOnlyWhenCommitted(t *testing.T) {
+func TestEntriesAreAppliedInOrderAndOnlyWhenSaved(t *testing.T) {
 	s := mustOpen(t, testOptions(vfs.NewMem()))
-	require.NoError(t, s.Save(ready(entriesOf(1, 1, 1, 1, 1), 1, 3)))
+	require.NoError(t, s.Save(ready(entriesOf(1, 1, 1, 1), 1, 3)))
 	require.NoError(t, apply(s, 1, 1, threeVoters))
 	for name, r := range map[string][2]uint64{
-		"what is applied":    {1, 2},
-		"a gap":              {3, 3},
-		"nothing":            {2, 1},
-		"what is not commit": {2, 4},
+		"what is applied":   {1, 2},
+		"a gap":             {3, 3},
+		"nothing":           {2, 1},
+		"what is not saved": {2, 4},
 	} {
 		require.ErrorIs(t, apply(s, r[0], r[1], nil), ErrInvalid, name)
 	}
@@ -35,6 +35,24 @@ func TestEntriesAreAppliedInOrderAndOnlyWhenCommitted(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 3, snap.Metadata.Index)
 	require.Empty(t, snap.Data)
+}
+
+func TestWhatIsAppliedIsCommittedWhateverTheHardStateSays(t *testing.T) {
+	o := testOptions(vfs.NewMem())
+	s := mustOpen(t, o)
+	require.NoError(t, s.Save(ready(entriesOf(1, 1, 1, 1), 1, 1)))
+	require.NoError(t, apply(s, 1, 2, threeVoters))
+	require.ErrorIs(t, s.Save(ready(entriesOf(2, 2), 2, 1)), ErrInvalid, "it would replace what is applied")
+	require.NoError(t, s.Save(ready(entriesOf(3, 2), 2, 1)), "a hard state that waited meanwhile")
+	check := func(s *Store) {
+		hs, _, err := s.InitialState()
+		require.NoError(t, err)
+		require.EqualValues(t, 2, hs.Term)
+		require.EqualValues(t, 2, hs.Commit)
+	}
+	check(s)
+	require.NoError(t, s.Close())
+	check(mustOpen(t, o))
 }
 
 func TestABatchIsUsedOnce(t *testing.T) {

@@ -218,8 +218,8 @@ func firstOf(errs ...error) error {
 	return nil
 }
 
-// InitialState implements raft.Storage: the hard state as last saved, and the
-// configuration at Applied.
+// InitialState implements raft.Storage: the hard state as last saved, with Applied
+// as its commit index where that is higher, and the configuration at Applied.
 func (s *Store) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
 	leave, err := s.enter()
 	if err != nil {
@@ -228,7 +228,11 @@ func (s *Store) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
 	defer leave()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return proto.CloneOf(s.hard), proto.CloneOf(s.applied.conf), nil
+	hard := proto.CloneOf(s.hard)
+	if hard != nil {
+		hard.Commit = max(hard.Commit, s.applied.index)
+	}
+	return hard, proto.CloneOf(s.applied.conf), nil
 }
 
 // FirstIndex implements raft.Storage.
