@@ -37,9 +37,10 @@ type memberSpec struct {
 }
 
 // Limits of members under chaos: small, so that logs are compacted and snapshots
-// are sent all the time.
+// are sent all the time, and that a member fits on a small file system.
 const (
 	snapshotEntries = 1000
+	memTableBytes   = 16 << 20
 	removalGrace    = 2 * time.Second
 )
 
@@ -59,7 +60,8 @@ func beMember(text string, commands io.Reader) int {
 		ID: spec.ID, Dir: spec.Dir, Cluster: spec.Cluster, Join: spec.Join, ClientAddr: spec.Client,
 		TickInterval: spec.Tick, SnapshotEntries: snapshotEntries, RemovalGrace: removalGrace,
 		RequestTimeout: 2 * time.Second, DrainTimeout: time.Second,
-		FS: errorfs.Wrap(vfs.Default, faults), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
+		MemTableBytes: memTableBytes,
+		FS:            errorfs.Wrap(vfs.Default, faults), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if spec.Proxy != "" {
 		cfg.DialContext = dialThrough(spec.Proxy)

@@ -77,6 +77,8 @@ type Config struct {
 	// Profiling serves /debug/pprof/ to clients.
 	Profiling bool
 
+	// MemTableBytes is that of storage.Options, with its default.
+	MemTableBytes int64
 	// FS is the file system of the database. Default: that of the machine.
 	FS vfs.FS
 	// DialContext opens connections to peers; TLS is added to them. Default: a

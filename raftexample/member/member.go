@@ -128,11 +128,12 @@ func (m *Member) listen() (err error) {
 // open opens the data and starts consensus on them.
 func (m *Member) open() (err error) {
 	m.storage, err = storage.Open(storage.Options{
-		Dir:       filepath.Join(m.cfg.Dir, databaseDir),
-		ClusterID: m.clusterID,
-		MemberID:  m.cfg.ID,
-		FS:        m.cfg.FS,
-		Logger:    m.cfg.Logger,
+		Dir:           filepath.Join(m.cfg.Dir, databaseDir),
+		ClusterID:     m.clusterID,
+		MemberID:      m.cfg.ID,
+		FS:            m.cfg.FS,
+		MemTableBytes: m.cfg.MemTableBytes,
+		Logger:        m.cfg.Logger,
 	})
 	if err != nil {
 		return err

@@ -36,7 +36,9 @@ type Options struct {
 	CacheBytes int64
 
 	// MemTableBytes is the size of one of Pebble's write buffers, in [64 KiB, 1 GiB].
-	// They begin small and double up to it, and there are four at most. Default 32 MiB.
+	// They begin small and double up to it, there are four at most, and a few files of
+	// its size are reserved for the log from the start. More of it makes a member that
+	// writes all the time faster. Default 32 MiB.
 	MemTableBytes int64
 }
 
