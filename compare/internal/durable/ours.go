@@ -20,6 +20,10 @@ import (
 
 const clusterID = 1
 
+// writeBuffer is more than the default, as the storage has it for members that
+// write all the time.
+const writeBuffer = 64 << 20
+
 // ours is raftnode, rafthttp and the Pebble storage of raftexample, with a state
 // machine that counts.
 type ours struct {
@@ -57,7 +61,7 @@ func startOurs(dir string, counters []*load.Counter) (cluster, error) {
 }
 
 func (c *ours) startMember(dir string, id uint64, all []raftnode.Member, listener net.Listener, counter *load.Counter) error {
-	log, err := storage.Open(storage.Options{Dir: dir, ClusterID: clusterID, MemberID: id})
+	log, err := storage.Open(storage.Options{Dir: dir, ClusterID: clusterID, MemberID: id, MemTableBytes: writeBuffer})
 	if err != nil {
 		return err
 	}

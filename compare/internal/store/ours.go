@@ -40,6 +40,8 @@ func startOurs(dir string, clients int) (cluster, error) {
 		started, err := member.Start(member.Config{
 			ID: m.ID, Dir: filepath.Join(dir, fmt.Sprint(m.ID)), Cluster: all,
 			ClientAddr: "127.0.0.1:0", PeerListener: listeners[i],
+			// More than the default, as the storage has it for members that write all the time.
+			MemTableBytes: 64 << 20,
 		})
 		if err != nil {
 			return nil, errors.Join(err, c.stop())
