@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-289bd6ac/raft/compare/internal/load"
@@ -102,14 +103,13 @@ func (c *ours) stop() (err error) {
 type machine struct {
 	raftnode.Machine
 	counter *load.Counter
-	applied uint64
+	applied atomic.Uint64
 	conf    *raftpb.ConfState
 	members []kvstore.Member
 }
 
 func (m *machine) Apply(entries []*raftpb.Entry, applyConf func(raftpb.ConfChangeI) (*raftpb.ConfState, error)) (results []kvstore.Result, err error) {
 	for _, e := range entries {
-		m.applied = e.Index
 		switch {
 		case e.Type != raftpb.EntryNormal:
 			if err := m.applyChange(e, applyConf); err != nil {
@@ -124,6 +124,7 @@ func (m *machine) Apply(entries []*raftpb.Entry, applyConf func(raftpb.ConfChang
 			results = append(results, kvstore.Result{ID: cmd.ID, Index: e.Index})
 		}
 	}
+	m.applied.Store(entries[len(entries)-1].Index)
 	return results, nil
 }
 
@@ -141,7 +142,21 @@ func (m *machine) applyChange(e *raftpb.Entry, applyConf func(raftpb.ConfChangeI
 	return err
 }
 
-func (m *machine) Applied() uint64 { return m.applied }
+func (m *machine) Applied() uint64 { return m.applied.Load() }
+
+// WaitApplied looks again and again: a member waits only when the leader changes.
+func (m *machine) WaitApplied(ctx context.Context, index uint64) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for m.Applied() < index {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
 
 func (m *machine) Members() ([]kvstore.Member, error) { return m.members, nil }
 
