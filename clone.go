@@ -1,10 +1,6 @@
 package raft
 
-import (
-	"slices"
-
-	"github.com/seed-289bd6ac/raft/raftpb"
-)
+import "slices"
 
 // Clone returns a second member in the state of this one, for those who look at more
 // than one future of it: from then on the two have nothing to do with each other, and
@@ -19,36 +15,32 @@ import (
 // written again, and is therefore shared. The cost does not depend on the length of
 // the log.
 func (rn *RawNode) Clone(storage Storage, rand Rand) *RawNode {
-	c := &copied{raft: *rn.raft, log: *rn.raft.log, cfg: *rn.raft.cfg}
+	c := *rn.raft
 	if storage != nil {
-		c.cfg.Storage, c.log.storage = storage, storage
+		c.log.storage = storage
 	}
 	if rand != nil {
-		c.cfg.Rand = rand
+		c.rand = rand
 	}
-	c.raft.log, c.raft.cfg, c.node.raft = &c.log, &c.cfg, &c.raft
-	c.raft.detach()
-	return &c.node
-}
-
-// copied is a clone in one piece of memory.
-type copied struct {
-	node RawNode
-	raft raft
-	log  raftLog
-	cfg  Config
+	c.detach()
+	return &RawNode{raft: &c}
 }
 
 // detach gives r, which is a copy, arrays of its own in place of those that are
 // written to. An array that is only appended to stays shared, without the room behind
 // its end. No slot of a slab may go to both copies.
 func (r *raft) detach() {
-	r.messages, r.entries = slab[raftpb.Message]{}, slab[raftpb.Entry]{}
+	r.slabs = nil
+	r.restored, r.tally, r.leader = copyOf(r.restored), copyOf(r.tally), copyOf(r.leader)
 	r.log.detach()
 	r.out.detach()
 	r.reads.detach()
-	r.tally.votes = owned(r.tally.votes)
-	r.leader.table = r.leader.table.Clone()
+	if r.tally != nil {
+		r.tally.votes = owned(r.tally.votes)
+	}
+	if r.leader != nil {
+		r.leader.table = r.leader.table.Clone()
+	}
 	r.transfer.results.detach()
 }
 
@@ -60,7 +52,6 @@ func (l *raftLog) detach() {
 
 func (o *outbox) detach() {
 	o.ready.detach()
-	o.hardStates = slab[raftpb.HardState]{}
 	o.held = owned(o.held)
 	o.writes = owned(o.writes)
 }
@@ -77,6 +68,14 @@ func (rd *reads) detach() {
 }
 
 func (b *batch[T]) detach() { b.pending = withoutRoom(b.pending) }
+
+func copyOf[T any](p *T) *T {
+	if p == nil {
+		return nil
+	}
+	c := *p
+	return &c
+}
 
 // owned returns a copy of s. An empty one keeps no array, here and below.
 func owned[T any](s []T) []T {

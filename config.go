@@ -108,6 +108,55 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// options are what a Config says of how a member behaves. Those of members with the
+// defaults are one and the same.
+type options struct {
+	ElectionTick, HeartbeatTick, LeaseDriftTicks                int
+	MaxInflightMsgs, MaxPendingReads                            int
+	MaxSizePerMsg, MaxCommittedSizePerReady, MaxUncommittedSize uint64
+	MaxInflightBytes                                            uint64
+	LeaseReads, DisablePreVote, DisableCheckQuorum              bool
+	DisableStepDownOnRemoval, DisableProposalForwarding         bool
+}
+
+var defaults = options{
+	ElectionTick:             10,
+	HeartbeatTick:            1,
+	LeaseDriftTicks:          2,
+	MaxInflightMsgs:          256,
+	MaxPendingReads:          8192,
+	MaxSizePerMsg:            1 << 20,
+	MaxCommittedSizePerReady: 16 << 20,
+	MaxUncommittedSize:       64 << 20,
+	MaxInflightBytes:         16 << 20,
+}
+
+func (c *Config) options() *options {
+	o := options{
+		ElectionTick:              c.ElectionTick,
+		HeartbeatTick:             c.HeartbeatTick,
+		LeaseDriftTicks:           c.LeaseDriftTicks,
+		MaxInflightMsgs:           c.MaxInflightMsgs,
+		MaxPendingReads:           c.MaxPendingReads,
+		MaxSizePerMsg:             c.MaxSizePerMsg,
+		MaxCommittedSizePerReady:  c.MaxCommittedSizePerReady,
+		MaxUncommittedSize:        c.MaxUncommittedSize,
+		MaxInflightBytes:          c.MaxInflightBytes,
+		LeaseReads:                c.LeaseReads,
+		DisablePreVote:            c.DisablePreVote,
+		DisableCheckQuorum:        c.DisableCheckQuorum,
+		DisableStepDownOnRemoval:  c.DisableStepDownOnRemoval,
+		DisableProposalForwarding: c.DisableProposalForwarding,
+	}
+	if o == defaults {
+		return &defaults
+	}
+	return &o
+}
+
+// silent is the logger of who wants none.
+var silent = slog.New(slog.DiscardHandler)
+
 // withDefaults returns a copy with every zero field set, or an error that matches
 // ErrConfig.
 func (c *Config) withDefaults() (*Config, error) {
@@ -115,17 +164,17 @@ func (c *Config) withDefaults() (*Config, error) {
 		return nil, fmt.Errorf("%w: it is nil", ErrConfig)
 	}
 	d := *c
-	setDefault(&d.ElectionTick, 10)
-	setDefault(&d.HeartbeatTick, 1)
-	setDefault(&d.MaxSizePerMsg, 1<<20)
-	setDefault(&d.MaxCommittedSizePerReady, 16<<20)
-	setDefault(&d.MaxUncommittedSize, 64<<20)
-	setDefault(&d.MaxInflightMsgs, 256)
-	setDefault(&d.MaxInflightBytes, max(16<<20, d.MaxSizePerMsg))
-	setDefault(&d.MaxPendingReads, 8192)
+	setDefault(&d.ElectionTick, defaults.ElectionTick)
+	setDefault(&d.HeartbeatTick, defaults.HeartbeatTick)
+	setDefault(&d.MaxSizePerMsg, defaults.MaxSizePerMsg)
+	setDefault(&d.MaxCommittedSizePerReady, defaults.MaxCommittedSizePerReady)
+	setDefault(&d.MaxUncommittedSize, defaults.MaxUncommittedSize)
+	setDefault(&d.MaxInflightMsgs, defaults.MaxInflightMsgs)
+	setDefault(&d.MaxInflightBytes, max(defaults.MaxInflightBytes, d.MaxSizePerMsg))
+	setDefault(&d.MaxPendingReads, defaults.MaxPendingReads)
 	setDefault(&d.LeaseDriftTicks, max(1, d.ElectionTick/5))
 	if d.Logger == nil {
-		d.Logger = slog.New(slog.DiscardHandler)
+		d.Logger = silent
 	}
 	return &d, d.validate()
 }

@@ -24,8 +24,6 @@ type ballot struct {
 	granted bool
 }
 
-func (t *tally) reset() { t.votes = t.votes[:0] }
-
 func (t *tally) record(id uint64, granted bool) {
 	for _, v := range t.votes {
 		if v.id == id {
@@ -69,7 +67,7 @@ func (r *raft) tick() {
 	}
 	if r.clock.election >= r.clock.timeout {
 		if err := r.campaign(false); err != nil && r.failed == nil {
-			r.logger.Debug("no campaign", "err", err)
+			r.logger().Debug("no campaign", "err", err)
 		}
 		r.clock.election = 0
 		if r.state == StateFollower {
@@ -97,8 +95,7 @@ func (r *raft) pass(ticks int) {
 
 // rest lets go of the memory that is kept for work to come.
 func (r *raft) rest() {
-	r.messages.rest()
-	r.entries.rest()
+	r.slabs = nil
 	r.out.rest()
 	r.log.rest()
 }
@@ -158,7 +155,7 @@ func (r *raft) sparedNow() bool {
 // drawTimeout draws an election timeout from [ElectionTick, 2*ElectionTick)
 // (§5.2).
 func (r *raft) drawTimeout() {
-	r.clock.timeout = r.cfg.ElectionTick + r.cfg.Rand.IntN(r.cfg.ElectionTick)
+	r.clock.timeout = r.cfg.ElectionTick + r.rand.IntN(r.cfg.ElectionTick)
 }
 
 // campaign starts an election, if this member may: with a pre-vote unless that is
@@ -226,7 +223,7 @@ func (r *raft) unappliedConfChange() (index uint64, err error) {
 func (r *raft) becomePreCandidate() {
 	r.enter(StatePreCandidate, r.term)
 	r.setLeader(None)
-	r.logger.Info("became pre-candidate", "term", r.term)
+	r.logger().Info("became pre-candidate", "term", r.term)
 	r.requestVotes(raftpb.MsgPreVote, r.term+1, nil)
 	r.countVote(r.id, true)
 }
@@ -237,7 +234,7 @@ func (r *raft) becomeCandidate(transfer bool) {
 	r.enter(StateCandidate, r.term+1)
 	r.setLeader(None)
 	r.castVote(r.id)
-	r.logger.Info("became candidate", "term", r.term)
+	r.logger().Info("became candidate", "term", r.term)
 	var context []byte
 	if transfer {
 		context = campaignTransfer
@@ -373,7 +370,7 @@ func (r *raft) becomeLeader() {
 		return
 	}
 	last := r.log.last()
-	r.leader = leadership{
+	r.leader = &leadership{
 		table:       progress.Table(nil).Configure(r.conf, last+1, 1),
 		epochs:      1,
 		termStart:   last + 1,
@@ -385,14 +382,14 @@ func (r *raft) becomeLeader() {
 		self.BecomeReplicate()
 	}
 	r.setLeader(r.id)
-	r.logger.Info("became leader", "term", r.term, "last", last)
+	r.logger().Info("became leader", "term", r.term, "last", last)
 	r.appendOwn([]*raftpb.Entry{{}})
 	r.selfAcked()
 }
 
 // stopLeading ends what only a leader does.
 func (r *raft) stopLeading() {
-	r.leader = leadership{}
+	r.leader = nil
 	r.awaitSuccessor()
 	r.reads.failAll("this member no longer leads")
 	r.reads.endRounds()
@@ -401,7 +398,7 @@ func (r *raft) stopLeading() {
 // holdsQuorum looks whether a quorum was heard from since the last look, and
 // whether the own disk keeps up; if not, this leader steps down (thesis §6.2).
 func (r *raft) holdsQuorum() bool {
-	l := &r.leader
+	l := r.leader
 	stalled := r.log.durable < l.checkedLast
 	active := l.table.QuorumActive(r.id)
 	l.table.ForgetActivity()
@@ -409,7 +406,7 @@ func (r *raft) holdsQuorum() bool {
 	if active && !stalled {
 		return true
 	}
-	r.logger.Info("leader steps down", "term", r.term, "quorum_active", active, "disk_stalled", stalled)
+	r.logger().Info("leader steps down", "term", r.term, "quorum_active", active, "disk_stalled", stalled)
 	r.becomeFollower(r.term, None)
 	return false
 }

@@ -145,15 +145,21 @@ func (e *encoder) member(r *raft) {
 	e.beyond(r.leaderCommit, r.log.committed)
 	e.flag(r.wanted)
 	e.config(r.conf)
-	e.number(r.restored.index)
-	e.config(r.restored.conf)
+	e.flag(r.restored != nil)
+	if r.restored != nil {
+		e.number(r.restored.index)
+		e.config(r.restored.conf)
+	}
 	e.clock(r)
-	e.log(r.log)
+	e.log(&r.log)
 	e.outbox(r)
 	e.reads(r)
-	e.tally(r.tally)
+	e.flag(r.tally != nil)
+	if r.tally != nil {
+		e.tally(r.tally)
+	}
 	e.transfer(r)
-	if r.state == StateLeader {
+	if r.leader != nil {
 		e.leadership(r)
 	}
 }
@@ -268,7 +274,7 @@ func (e *encoder) held(o *outbox) {
 	}
 }
 
-func (e *encoder) tally(t tally) {
+func (e *encoder) tally(t *tally) {
 	e.count(len(t.votes))
 	e.byName(len(t.votes), func(i int) uint64 { return t.votes[i].id }, func(i int) {
 		e.id(t.votes[i].id)
@@ -353,7 +359,7 @@ func (e *encoder) lease(r *raft) {
 }
 
 func (e *encoder) leadership(r *raft) {
-	l := &r.leader
+	l := r.leader
 	e.number(l.epochs)
 	e.flag(r.committedInTerm())
 	if !r.committedInTerm() {

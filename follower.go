@@ -145,10 +145,10 @@ func (r *raft) installSnapshot(m *raftpb.Message) error {
 	if err != nil {
 		return malformed(m, err.Error())
 	}
-	r.logger.Info("installing a snapshot", "term", r.term, "index", id.index, "from", m.From)
+	r.logger().Info("installing a snapshot", "term", r.term, "index", id.index, "from", m.From)
 	r.out.cut(r.log.committed)
 	r.log.restore(m.Snapshot)
-	r.restored = restoredConf{index: id.index, conf: conf}
+	r.restored = &restoredConf{index: id.index, conf: conf}
 	r.acknowledge(m, id.index)
 	return nil
 }
@@ -160,7 +160,7 @@ func (r *raft) timeoutNow(m *raftpb.Message) error {
 	if err == nil || r.failed != nil {
 		return err
 	}
-	r.logger.Debug("transfer refused", "err", err)
+	r.logger().Debug("transfer refused", "err", err)
 	if m.Epoch != 0 { // the leader knows the answer
 		resp := r.newMessage(raftpb.MsgTimeoutNowRefused, m.From)
 		resp.Epoch = m.Epoch

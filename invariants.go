@@ -14,7 +14,7 @@ func (r *raft) checkInvariants() error {
 		return nil // stopped: nothing is done with the state any more
 	}
 	for _, check := range []func() (rule string, holds bool){
-		r.logIndexesAscend, r.tailIsContiguous, r.writesAscend, r.heldMessagesAreOfThisTerm, r.rolesFit,
+		r.logIndexesAscend, r.tailIsContiguous, r.writesAscend, r.heldMessagesAreOfThisTerm, r.rolesFit, r.rolesHaveTheirState,
 		r.progressFits, r.uncommittedIsTheSum, r.readsAreCounted,
 	} {
 		if rule, holds := check(); !holds {
@@ -25,7 +25,7 @@ func (r *raft) checkInvariants() error {
 }
 
 func (r *raft) logIndexesAscend() (string, bool) {
-	l := r.log
+	l := &r.log
 	pending := l.snapshot != nil
 	return "applied <= handed out <= committed <= last, handed <= last, durable <= last, handed out <= durable",
 		l.applied <= l.handedOut && l.handedOut <= l.committed && l.committed <= l.last() &&
@@ -35,7 +35,7 @@ func (r *raft) logIndexesAscend() (string, bool) {
 
 func (r *raft) tailIsContiguous() (string, bool) {
 	const rule = "the tail is contiguous, its terms never fall and are known, its size is the sum"
-	l := r.log
+	l := &r.log
 	var bytes uint64
 	for i, e := range l.entries {
 		term, known := l.terms.at(e.GetIndex())
@@ -87,12 +87,21 @@ func (r *raft) rolesFit() (string, bool) {
 	case StatePreCandidate:
 		return "a pre-candidate knows no leader", r.lead == None
 	default:
-		return "a follower does not lead", r.lead != r.id && r.leader.table == nil
+		return "a follower does not lead", r.lead != r.id
 	}
+}
+
+func (r *raft) rolesHaveTheirState() (string, bool) {
+	campaigns := r.state == StateCandidate || r.state == StatePreCandidate
+	return "a leader, and nobody else, has followers; a candidate, and nobody else, counts votes",
+		(r.leader != nil) == (r.state == StateLeader) && (r.tally != nil) == campaigns
 }
 
 func (r *raft) progressFits() (string, bool) {
 	const rule = "match < next, match <= last, and the window lies between"
+	if r.leader == nil {
+		return rule, true
+	}
 	for i := range r.leader.table {
 		pr := &r.leader.table[i]
 		if pr.Match >= pr.Next || pr.Match > r.log.last() || !pr.Inflights.Sound(pr.Match, pr.Next) {

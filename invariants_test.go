@@ -105,10 +105,15 @@ func TestEachBrokenInvariantIsNamed(t *testing.T) {
 		{"a pre-candidate with a leader", func(r *raft) { r.state = StatePreCandidate }, "a pre-candidate knows no leader"},
 		{"a follower that leads", func(r *raft) { follower(r); r.lead = r.id }, "a follower does not lead"},
 		{"a follower with followers", func(r *raft) {
-			table := r.leader.table
+			l := r.leader
 			follower(r)
-			r.leader.table = table
-		}, "a follower does not lead"},
+			r.leader = l
+		}, "a leader, and nobody else, has followers"},
+		{"a leader without followers", func(r *raft) { r.leader = nil }, "a leader, and nobody else, has followers"},
+		{"a follower that counts votes", func(r *raft) {
+			follower(r)
+			r.tally = &tally{}
+		}, "a leader, and nobody else, has followers; a candidate, and nobody else, counts votes"},
 
 		{"a match ahead of next", func(r *raft) { r.leader.table.Get(3).Match = r.leader.table.Get(3).Next }, window},
 		{"a match beyond the log", func(r *raft) { pr := r.leader.table.Get(2); pr.Match, pr.Next = 9, 10 }, window},

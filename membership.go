@@ -53,7 +53,7 @@ func (r *raft) applyConfChange(cc raftpb.ConfChangeI) error {
 		return &ConfChangeError{Reason: err.Error()}
 	}
 	r.setConfig(next)
-	r.logger.Info("configuration changed", "term", r.term, "voters", next.Voters,
+	r.logger().Info("configuration changed", "term", r.term, "voters", next.Voters,
 		"outgoing", next.VotersOutgoing, "learners", next.Learners)
 	if r.state == StateLeader {
 		r.confChangedAsLeader()
@@ -64,7 +64,7 @@ func (r *raft) applyConfChange(cc raftpb.ConfChangeI) error {
 // confChangedAsLeader follows a change of the configuration that this member
 // leads in.
 func (r *raft) confChangedAsLeader() {
-	l := &r.leader
+	l := r.leader
 	l.epochs++
 	l.table = l.table.Configure(r.conf, r.log.last()+1, l.epochs)
 	l.replicate = true
@@ -91,5 +91,5 @@ func (r *raft) leaveJointIfDue() {
 		return
 	}
 	r.appendOwn([]*raftpb.Entry{{Type: raftpb.EntryConfChangeV2}})
-	r.logger.Info("leaving the joint configuration", "term", r.term, "index", r.leader.pendingConf)
+	r.logger().Info("leaving the joint configuration", "term", r.term, "index", r.leader.pendingConf)
 }

@@ -210,7 +210,7 @@ func (n *Node) handle(t task) {
 		err = n.rn.Propose(t.data)
 	case taskStep:
 		if err = n.rn.Step(t.msg); err != nil {
-			n.rn.raft.logger.Debug("message had no effect", "err", err)
+			n.rn.raft.logger().Debug("message had no effect", "err", err)
 		}
 	case taskRead:
 		n.reads.add(t.read)
@@ -389,7 +389,7 @@ func (n *Node) AckApply(index uint64) {
 
 func (r *raft) logMisuse(err error) {
 	if err != nil {
-		r.logger.Error("wrong acknowledgement", "err", err)
+		r.logger().Error("wrong acknowledgement", "err", err)
 	}
 }
 

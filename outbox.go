@@ -32,7 +32,6 @@ type outbox struct {
 	handed hardState
 	// handedVersion is its version.
 	handedVersion uint64
-	hardStates    slab[raftpb.HardState]
 	// soft is the soft state as last handed out.
 	soft SoftState
 
@@ -63,7 +62,6 @@ func (o *outbox) begin(hs hardState) { o.handed = hs }
 // rest lets go of the memory that is kept for work to come.
 func (o *outbox) rest() {
 	o.ready.rest()
-	o.hardStates.rest()
 	if len(o.held) == 0 {
 		o.held = nil
 	}

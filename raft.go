@@ -13,9 +13,11 @@ import (
 // raft is the state machine of one member: no clock, no disk, no goroutine. Equal
 // inputs in equal order give equal outputs.
 type raft struct {
-	cfg    *Config
-	logger *slog.Logger
-	id     uint64
+	cfg  *options
+	rand Rand
+	// base is the logger of the configuration: see logger.
+	base *slog.Logger
+	id   uint64
 
 	// The state that HardState stores (figure 2), but for the commit index, which
 	// the log holds.
@@ -30,29 +32,32 @@ type raft struct {
 	// leaderCommit is the highest commit index that a leader has told: a log that ends
 	// before it lacks what is committed.
 	leaderCommit uint64
-	log          *raftLog
 	// conf is the configuration after the last entry applied; confVersion counts how
 	// often it was set.
 	conf        confchange.Config
 	confVersion uint64
-	// restored takes its place when the snapshot received last is applied.
-	restored restoredConf
+	// restored takes its place when the snapshot received last is applied; nil: none
+	// waits for that.
+	restored *restoredConf
 
 	clock clock
+	log   raftLog
 	out   outbox
 	reads reads
-	// tally holds the answers to this candidate's vote requests.
-	tally tally
+	// tally holds the answers to the vote requests of a candidate or pre-candidate; nil
+	// on others.
+	tally *tally
 	// wanted: a voter asked for the vote of this member, which has none any more and
 	// holds entries that the voter lacks: see lendsHand.
 	wanted bool
-	// leader is the state of a leader (figure 2, "volatile state on leaders").
-	leader leadership
+	// leader is the state of a leader (figure 2, "volatile state on leaders"); nil on
+	// others.
+	leader *leadership
 	// transfer is the leadership transfer that this member, as leader, began.
 	transfer transfer
 
-	messages slab[raftpb.Message]
-	entries  slab[raftpb.Entry]
+	// slabs is nil while this member rests: see newMessage and newEntry.
+	slabs *slabs
 	// lastHeartbeatResp is the answer to a heartbeat sent last.
 	lastHeartbeatResp *raftpb.Message
 
@@ -60,7 +65,14 @@ type raft struct {
 	failed error
 }
 
-// restoredConf is the configuration that a snapshot at index brings; index 0: none.
+// slabs are what this member hands out is cut from.
+type slabs struct {
+	messages   slab[raftpb.Message]
+	entries    slab[raftpb.Entry]
+	hardStates slab[raftpb.HardState]
+}
+
+// restoredConf is the configuration that a snapshot at index brings.
 type restoredConf struct {
 	index uint64
 	conf  confchange.Config
@@ -127,13 +139,14 @@ func newRaft(cfg *Config) (*raft, error) {
 		return nil, err
 	}
 	r := &raft{
-		cfg:         cfg,
-		logger:      cfg.Logger.With("member", cfg.ID),
+		cfg:         cfg.options(),
+		rand:        cfg.Rand,
+		base:        cfg.Logger,
 		id:          cfg.ID,
 		term:        hs.GetTerm(),
 		vote:        hs.GetVote(),
 		incarnation: hs.GetIncarnation(),
-		log:         log,
+		log:         *log,
 		conf:        conf,
 	}
 	r.out.begin(hardState{
@@ -145,15 +158,15 @@ func newRaft(cfg *Config) (*raft, error) {
 		r.term, r.vote = last, None
 		r.out.version++
 	}
-	if cfg.Rand == nil {
-		cfg.Rand = rand.New(rand.NewPCG(r.id, r.term<<32^log.last()))
+	if r.rand == nil {
+		r.rand = (*ownRand)(rand.NewPCG(r.id, r.term<<32^log.last()))
 	}
 	r.drawTimeout()
 	r.reads.retryAt = never
 	if cfg.LeaseReads && r.term > 0 {
 		r.clock.promise = uint64(cfg.ElectionTick) // as it may have been given before the restart
 	}
-	r.logger.Info("started", "term", r.term, "commit", log.committed, "applied", log.applied,
+	r.logger().Info("started", "term", r.term, "commit", log.committed, "applied", log.applied,
 		"last", log.last(), "voters", conf.Voters)
 	return r, nil
 }
@@ -169,6 +182,19 @@ func (r *raft) hardState() hardState {
 
 func (r *raft) softState() SoftState { return SoftState{Lead: r.lead, RaftState: r.state} }
 
+// logger is made where it is used: thousands of members seldom say anything.
+func (r *raft) logger() *slog.Logger {
+	if r.base == silent {
+		return silent
+	}
+	return r.base.With("member", r.id)
+}
+
+// ownRand is the source of a member that was given none.
+type ownRand rand.PCG
+
+func (s *ownRand) IntN(n int) int { return rand.New((*rand.PCG)(s)).IntN(n) }
+
 func (r *raft) preVote() bool     { return !r.cfg.DisablePreVote }
 func (r *raft) checkQuorum() bool { return !r.cfg.DisableCheckQuorum }
 
@@ -176,7 +202,7 @@ func (r *raft) checkQuorum() bool { return !r.cfg.DisableCheckQuorum }
 func (r *raft) fail(err error) error {
 	if r.failed == nil {
 		r.failed = err
-		r.logger.Error("stopped", "err", err)
+		r.logger().Error("stopped", "err", err)
 	}
 	return r.failed
 }
@@ -344,7 +370,7 @@ func (r *raft) becomeFollower(term, lead uint64) {
 	}
 	r.setLeader(lead)
 	if was != StateFollower || term != from {
-		r.logger.Info("became follower", "term", r.term, "leader", lead)
+		r.logger().Info("became follower", "term", r.term, "leader", lead)
 	}
 }
 
@@ -363,7 +389,10 @@ func (r *raft) enter(state StateType, term uint64) {
 	}
 	r.state = state
 	r.clock.election, r.clock.heartbeat = 0, 0
-	r.tally.reset()
+	r.tally = nil
+	if state == StateCandidate || state == StatePreCandidate {
+		r.tally = &tally{}
+	}
 }
 
 // setLeader notes who leads in this term; None where that is not known.
@@ -381,9 +410,19 @@ func (r *raft) setLeader(lead uint64) {
 
 // newMessage returns a message in this term to another member.
 func (r *raft) newMessage(t raftpb.MessageType, to uint64) *raftpb.Message {
-	m := r.messages.next()
+	m := r.room().messages.next()
 	m.Type, m.To, m.From, m.Term = t, to, r.id, r.term
 	return m
+}
+
+// newEntry returns an entry for this leader's log.
+func (r *raft) newEntry() *raftpb.Entry { return r.room().entries.next() }
+
+func (r *raft) room() *slabs {
+	if r.slabs == nil {
+		r.slabs = &slabs{}
+	}
+	return r.slabs
 }
 
 func (r *raft) send(m *raftpb.Message) { r.out.send(m, r.log.durable, r.log.handed) }

@@ -109,7 +109,7 @@ func (r *raft) nextReady(rd *Ready) error {
 	}
 	changes := slices.ContainsFunc(committed, isConfChange)
 	if hard := r.hardState(); hard != r.out.handed || changes {
-		rd.HardState = r.out.hardStates.next()
+		rd.HardState = r.room().hardStates.next()
 		hard.fill(rd.HardState)
 	}
 	if r.log.snapshot != nil && !r.log.snapshotHanded {
@@ -182,9 +182,9 @@ func (r *raft) ackApply(index uint64) error {
 		return fmt.Errorf("%w: AckApply(%d): the last index handed out is %d", ErrAck, index, r.log.handedOut)
 	}
 	r.log.appliedTo(index)
-	if r.restored.index > 0 && index >= r.restored.index {
+	if r.restored != nil && index >= r.restored.index {
 		r.setConfig(r.restored.conf)
-		r.restored = restoredConf{}
+		r.restored = nil
 	}
 	r.leaveJointIfDue()
 	return nil

@@ -21,7 +21,7 @@ func (r *raft) propose(ents []*raftpb.Entry) error {
 	}
 	own := make([]*raftpb.Entry, len(ents))
 	for i, e := range ents {
-		own[i] = r.entries.next()
+		own[i] = r.newEntry()
 		own[i].Type, own[i].Data = e.Type, e.Data
 	}
 	r.appendOwn(own)
@@ -30,7 +30,7 @@ func (r *raft) propose(ents []*raftpb.Entry) error {
 
 // proposeData appends one command: propose without the slices.
 func (r *raft) proposeData(data []byte) error {
-	e := r.entries.next()
+	e := r.newEntry()
 	e.Data = data
 	one := [1]*raftpb.Entry{e}
 	if err := r.checkProposal(one[:]); err != nil {
@@ -144,7 +144,7 @@ func (r *raft) withoutVote() bool { return !r.conf.IsVoter(r.id) && !r.cfg.Disab
 // and the others have been told.
 func (r *raft) resignIfRemoved() {
 	if r.failed == nil && r.withoutVote() && r.committedInTerm() {
-		r.logger.Info("leader steps down", "term", r.term, "voter", false)
+		r.logger().Info("leader steps down", "term", r.term, "voter", false)
 		r.becomeFollower(r.term, None)
 	}
 }
@@ -203,7 +203,7 @@ func (r *raft) sendSnapshot(pr *progress.Progress) {
 	switch {
 	case errors.Is(err, ErrSnapshotTemporarilyUnavailable):
 		pr.Due = false
-		r.logger.Debug("no snapshot to send yet", "to", pr.ID)
+		r.logger().Debug("no snapshot to send yet", "to", pr.ID)
 		return
 	case err != nil:
 		_ = r.fail(err) // told by the next call
@@ -212,7 +212,7 @@ func (r *raft) sendSnapshot(pr *progress.Progress) {
 	m := r.newMessage(raftpb.MsgSnap, pr.ID)
 	m.Snapshot, m.Epoch = s, pr.Epoch
 	pr.BecomeSnapshot(s.GetMetadata().GetIndex())
-	r.logger.Debug("sending a snapshot", "to", pr.ID, "index", pr.PendingSnapshot)
+	r.logger().Debug("sending a snapshot", "to", pr.ID, "index", pr.PendingSnapshot)
 	r.send(m)
 }
 

@@ -25,18 +25,19 @@ func everything(t *testing.T) *raft {
 	}
 	r.term, r.vote, r.incarnation, r.state, r.lead = 9, 1, 3, StateLeader, 1
 	r.leaderEpoch, r.leaderCommit, r.wanted = 4, 30, true
-	r.conf, r.confVersion, r.restored = conf, 7, restoredConf{index: 40, conf: conf}
+	r.conf, r.confVersion, r.restored = conf, 7, &restoredConf{index: 40, conf: conf}
 	r.clock = clock{now: 100, election: 9, heartbeat: 1, timeout: 13, promise: 104, spared: 0}
-	r.tally.votes = append(roomFor[ballot](), ballot{id: 2, granted: true}, ballot{id: 3})
-	r.messages.next()
-	r.entries.next()
+	r.tally = &tally{votes: append(roomFor[ballot](), ballot{id: 2, granted: true}, ballot{id: 3})}
+	r.room().messages.next()
+	r.room().entries.next()
+	r.room().hardStates.next()
 	r.lastHeartbeatResp = &raftpb.Message{}
 	r.transfer = transfer{target: 2, began: 95, told: true, awaited: 3}
 	r.transfer.results.add(TransferResult{Target: 5})
-	fillLog(r.log)
+	fillLog(&r.log)
 	fillOutbox(&r.out)
 	fillReads(&r.reads)
-	r.leader = leadership{
+	r.leader = &leadership{
 		table: progress.Table(nil).Configure(conf, 20, 1), epochs: 6, termStart: 25, pendingConf: 21, uncommitted: 11,
 		checkedLast: 24, replicate: true,
 	}
@@ -72,7 +73,6 @@ func fillOutbox(o *outbox) {
 	o.held = append(roomFor[heldMessage](), heldMessage{Message: &raftpb.Message{Type: raftpb.MsgVote, To: 3}, version: 6})
 	o.version, o.durableVersion, o.handedVersion = 7, 5, 6
 	o.handed = hardState{term: 8, vote: 1, commit: 20, incarnation: 3}
-	o.hardStates.next()
 	o.soft = SoftState{Lead: 2, RaftState: StateFollower}
 	o.writes = append(roomFor[write](), write{mark: 11, version: 6, last: 22, snapshot: 15}, write{mark: 12, version: 6, last: 23})
 	o.mark, o.acked = 12, 10
@@ -97,7 +97,7 @@ var outside = map[reflect.Type]bool{
 	reflect.TypeFor[*raftpb.Message]():  true,
 	reflect.TypeFor[*raftpb.Entry]():    true,
 	reflect.TypeFor[*raftpb.Snapshot](): true,
-	reflect.TypeFor[*Config]():          true,
+	reflect.TypeFor[*options]():         true,
 	reflect.TypeFor[*slog.Logger]():     true,
 	// Slots that are not handed out yet.
 	reflect.TypeFor[[]raftpb.Message]():   true,
@@ -121,7 +121,7 @@ func walk(path string, a, b reflect.Value, visit func(path string, a, b reflect.
 		for i := range min(a.Len(), b.Len()) {
 			walk(path+"[]", a.Index(i), b.Index(i), visit)
 		}
-	case a.Kind() == reflect.Pointer && !a.IsNil():
+	case a.Kind() == reflect.Pointer && !a.IsNil() && !b.IsNil():
 		walk(path, a.Elem(), b.Elem(), visit)
 	}
 }
@@ -131,8 +131,9 @@ func walk(path string, a, b reflect.Value, visit func(path string, a, b reflect.
 func fieldsOf(r *raft) map[string]bool {
 	fields := map[string]bool{}
 	v := reflect.ValueOf(*r)
-	walk("", v, v, func(path string, _, _ reflect.Value) {
-		if path != ".log" && !strings.HasSuffix(path, "[]") {
+	walk("", v, v, func(path string, a, _ reflect.Value) {
+		owned := a.Kind() == reflect.Pointer && !outside[a.Type()]
+		if !owned && !strings.HasSuffix(path, "[]") {
 			fields[strings.TrimPrefix(path, ".")] = true
 		}
 	})

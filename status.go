@@ -93,6 +93,9 @@ func (r *raft) status() Status {
 }
 
 func (r *raft) withProgress(visit func(PeerStatus)) {
+	if r.leader == nil {
+		return
+	}
 	for i := range r.leader.table {
 		pr := &r.leader.table[i]
 		visit(PeerStatus{

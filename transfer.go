@@ -38,7 +38,7 @@ func (r *raft) transferLeader(target uint64) error {
 		r.endTransfer(fmt.Sprintf("%d is to lead instead", target))
 	}
 	r.transfer.target, r.transfer.began = target, r.clock.now
-	r.logger.Info("transferring leadership", "term", r.term, "target", target)
+	r.logger().Info("transferring leadership", "term", r.term, "target", target)
 	pr.Due = true
 	r.leader.replicate = true
 	r.transferIfReady(pr)
@@ -74,7 +74,7 @@ func (r *raft) transferTimedOut() {
 
 func (r *raft) endTransfer(reason string) {
 	err := &TransferError{Target: r.transfer.target, Reason: reason}
-	r.logger.Info("transfer ended", "term", r.term, "err", err)
+	r.logger().Info("transfer ended", "term", r.term, "err", err)
 	r.transfer.results.add(TransferResult{Target: r.transfer.target, Err: err})
 	r.transfer.target = None
 }
