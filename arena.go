@@ -52,7 +52,11 @@ func (b *batch[T]) peek() []T {
 }
 
 // take drops the first n pending values: they were handed out.
-func (b *batch[T]) take(n int) { b.pending = b.pending[n:] }
+func (b *batch[T]) take(n int) {
+	if n > 0 {
+		b.pending = b.pending[n:]
+	}
+}
 
 // rest lets go of the memory that is kept for the next batch.
 func (b *batch[T]) rest() {

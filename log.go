@@ -390,6 +390,9 @@ func (l *raftLog) handOutSnapshot() {
 // appliedTo notes that the state machine has applied everything up to index.
 func (l *raftLog) appliedTo(index uint64) {
 	l.applied = max(l.applied, index)
+	if len(l.applying) == 0 {
+		return
+	}
 	n := 0
 	for n < len(l.applying) && l.applying[n].last <= index {
 		l.applyingBytes -= l.applying[n].bytes

@@ -148,7 +148,7 @@ func (o *outbox) ack(mark uint64) (done write) {
 		o.durableVersion = max(o.durableVersion, w.version)
 		n++
 	}
-	o.writes = append(o.writes[:0], o.writes[n:]...)
+	o.writes = o.writes[:copy(o.writes, o.writes[n:])]
 	o.acked = max(o.acked, mark)
 	return done
 }

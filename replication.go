@@ -119,6 +119,12 @@ func (r *raft) committedInTerm() bool { return r.log.committed >= r.leader.termS
 // flush makes the messages that have become due since the last call: appends are
 // put together here, so that proposals which arrive together travel together.
 func (r *raft) flush() {
+	if r.leader.replicate || len(r.reads.arrived) > 0 {
+		r.flushAll()
+	}
+}
+
+func (r *raft) flushAll() {
 	if r.failed != nil {
 		return
 	}
@@ -180,7 +186,7 @@ func (r *raft) replicateTo(pr *progress.Progress) (again bool) {
 		return false
 	}
 	r.sendAppend(pr, logSlice{prev: prev, entries: ents})
-	return len(ents) > 0
+	return len(ents) > 0 && pr.Next <= r.log.last()
 }
 
 func (r *raft) sendAppend(pr *progress.Progress, s logSlice) {

@@ -65,12 +65,12 @@ func (c Config) ConfState() *raftpb.ConfState {
 func (c Config) Joint() bool { return len(c.VotersOutgoing) > 0 }
 
 // IsVoter reports whether id has a vote, in either half.
-func (c Config) IsVoter(id uint64) bool {
+func (c *Config) IsVoter(id uint64) bool {
 	return contains(c.Voters, id) || contains(c.VotersOutgoing, id)
 }
 
 // Contains reports whether id is a member: a voter of either half or a learner.
-func (c Config) Contains(id uint64) bool {
+func (c *Config) Contains(id uint64) bool {
 	return c.IsVoter(id) || contains(c.Learners, id)
 }
 
