@@ -119,7 +119,7 @@ func (r *raft) committedInTerm() bool { return r.log.committed >= r.leader.termS
 // flush makes the messages that have become due since the last call: appends are
 // put together here, so that proposals which arrive together travel together.
 func (r *raft) flush() {
-	if r.leader.replicate || len(r.reads.arrived) > 0 {
+	if (r.leader != nil && r.leader.replicate) || len(r.reads.arrived) > 0 {
 		r.flushAll()
 	}
 }
