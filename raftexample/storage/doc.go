@@ -38,8 +38,9 @@
 // A failed write, a failed sync, a failed background job and data that does not
 // match its checksum are final: the store answers every further call with the
 // first failure, writes nothing more, and closes the channel of Failed. After a
-// failed sync nobody knows what the disk holds, so nothing is tried again. The
-// directory stays locked until the process ends, which should be soon.
+// failed sync nobody knows what the disk holds, so nothing is tried again. Close frees
+// the directory after damage that a read has found. After a write, a sync or a job that
+// went wrong, the directory stays locked until the process ends, which should be soon.
 //
 // # What is noticed at Open
 //
