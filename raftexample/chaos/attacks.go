@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -269,7 +267,7 @@ func (r *run) writeMuch(ctx context.Context) {
 func (r *run) requireStopped(n *node, limit time.Duration, says ...string) error {
 	status, err := n.awaitExit(limit)
 	if err != nil {
-		r.note("member %d went on", n.spec.ID)
+		r.note("it went on")
 		return nil
 	}
 	if status == 0 {
@@ -277,7 +275,7 @@ func (r *run) requireStopped(n *node, limit time.Duration, says ...string) error
 	}
 	for _, part := range says {
 		if strings.Contains(n.lastWords(), part) {
-			r.note("member %d stopped: %s", n.spec.ID, part)
+			r.note("it stopped: %s", part)
 			return nil
 		}
 	}
@@ -325,70 +323,6 @@ func fill(path string) error {
 		}
 	}
 	return f.Close()
-}
-
-func flipBit(f *os.File, size int64, rng *rand.Rand) error {
-	at, b := rng.Int64N(size), make([]byte, 1)
-	if _, err := f.ReadAt(b, at); err != nil {
-		return err
-	}
-	b[0] ^= 1 << rng.IntN(8)
-	_, err := f.WriteAt(b, at)
-	return err
-}
-
-func truncate(f *os.File, size int64, rng *rand.Rand) error { return f.Truncate(rng.Int64N(size)) }
-
-// damage damages a file of a member that was killed. Started again, the member must
-// notice, or not have needed what was damaged. It is replaced in either case.
-func (r *run) damage(ctx context.Context, how func(f *os.File, size int64, rng *rand.Rand) error) error {
-	n := r.some(1)[0]
-	r.c.kill(n)
-	path, err := r.damageFile(n, how)
-	if err != nil {
-		return err
-	}
-	if err := r.c.start(n); err != nil {
-		return err
-	}
-	wait, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	if err := r.c.awaitMember(wait, n); err == nil {
-		r.note("%s: not noticed, the member serves", filepath.Base(path))
-		if err := pause(ctx, time.Second); err != nil {
-			return err
-		}
-	} else if err := r.requireStopped(n, time.Second, "corrupt", "damaged"); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	return r.c.replace(ctx, n)
-}
-
-func (r *run) damageFile(n *node, how func(f *os.File, size int64, rng *rand.Rand) error) (string, error) {
-	type file struct {
-		path string
-		size int64
-	}
-	var files []file
-	err := filepath.WalkDir(filepath.Join(n.spec.Dir, "db"), func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil && info.Size() > 0 {
-			files = append(files, file{path, info.Size()})
-		}
-		return err
-	})
-	if err != nil || len(files) == 0 {
-		return "", errors.Join(errors.New("nothing to damage"), err)
-	}
-	chosen := files[r.rng.IntN(len(files))]
-	f, err := os.OpenFile(chosen.path, os.O_RDWR, 0)
-	if err != nil {
-		return "", err
-	}
-	return chosen.path, errors.Join(how(f, chosen.size, r.rng), f.Close())
 }
 
 func (r *run) wipe(ctx context.Context) error { return r.c.replace(ctx, r.victim(ctx)) }

@@ -85,35 +85,100 @@ func TestTheCommandLineIsChecked(t *testing.T) {
 	}
 }
 
-// history returns clients with one history: of writes of "1" and "2", one after the
-// other, and then a read.
-func history(read string, secondEnds int64) *clients {
-	put := func(value string, call, end int64) porcupine.Operation {
-		return porcupine.Operation{Input: access{key: "k", write: true, value: value}, Call: call, Return: end}
+// op is an operation from call to end; end 0: its outcome was never known.
+func op(in access, out seen, call, end int64) porcupine.Operation {
+	if in.key = "k"; end == 0 {
+		out.unknown, end = true, math.MaxInt64
 	}
-	return &clients{histories: map[string][]porcupine.Operation{"k": {
-		put("1", 1, 2), put("2", 3, secondEnds),
-		{ClientId: 1, Input: access{key: "k"}, Output: read, Call: 5, Return: 6},
-	}}}
+	return porcupine.Operation{Input: in, Output: out, Call: call, Return: end}
+}
+
+func reads(value string, revision uint64, call int64) porcupine.Operation {
+	return op(access{}, seen{value: value, revision: revision}, call, call+1)
+}
+
+func puts(value string, revision uint64, call, end int64) porcupine.Operation {
+	return op(access{verb: put, value: value}, seen{revision: revision}, call, end)
+}
+
+func swaps(expected uint64, value string, out seen, call, end int64) porcupine.Operation {
+	return op(access{verb: swap, value: value, expected: expected}, out, call, end)
 }
 
 func TestHistoriesAreJudged(t *testing.T) {
+	one, lost := puts("1", 5, 1, 2), puts("2", 0, 3, 0)
+	two := puts("2", 6, 3, 4)
+	refused := func(revision uint64) seen { return seen{refused: true, revision: revision} }
+	deletes := op(access{verb: del}, seen{}, 5, 6)
+	creates := func(out seen, call int64) porcupine.Operation {
+		return op(access{verb: create, value: "new"}, out, call, call+1)
+	}
 	for _, tt := range []struct {
 		name string
-		w    *clients
+		ops  []porcupine.Operation
 		ok   bool
 	}{
-		{"the last write is read", history("2", 4), true},
-		{"a stale read", history("1", 4), false},
-		{"a lost write", history("", 4), false},
-		{"a write of unknown outcome was without effect", history("1", math.MaxInt64), true},
-		{"a write of unknown outcome had its effect", history("2", math.MaxInt64), true},
-		{"a value that nobody wrote", history("3", math.MaxInt64), false},
+		{"the last write is read", []porcupine.Operation{one, two, reads("2", 6, 5)}, true},
+		{"a stale read", []porcupine.Operation{one, two, reads("1", 5, 5)}, false},
+		{"a lost write", []porcupine.Operation{one, two, reads("", 0, 5)}, false},
+		{"the revision of another write", []porcupine.Operation{one, two, reads("2", 5, 5)}, false},
+		{"a revision that is lower than the one before", []porcupine.Operation{two, puts("3", 4, 5, 6)}, false},
+		{"a write of unknown outcome was without effect", []porcupine.Operation{one, lost, reads("1", 5, 5)}, true},
+		{"a write of unknown outcome had its effect", []porcupine.Operation{one, lost, reads("2", 6, 5)}, true},
+		{"a write of unknown outcome had two effects", []porcupine.Operation{
+			one, lost, reads("2", 6, 5), puts("3", 7, 7, 8), reads("2", 9, 9),
+		}, false},
+		{"a value that nobody wrote", []porcupine.Operation{one, lost, reads("3", 6, 5)}, false},
+		{"a swap at the revision that is there", []porcupine.Operation{
+			one, swaps(5, "2", seen{revision: 6}, 3, 4), reads("2", 6, 5),
+		}, true},
+		{"a swap at another revision", []porcupine.Operation{one, two, swaps(5, "3", seen{revision: 7}, 5, 6)}, false},
+		{"a swap that is refused rightly", []porcupine.Operation{one, two, swaps(5, "3", refused(6), 5, 6)}, true},
+		{"a swap that is refused wrongly", []porcupine.Operation{one, swaps(5, "2", refused(5), 3, 4)}, false},
+		{"a swap that has succeeded twice", []porcupine.Operation{
+			one, swaps(5, "2", seen{revision: 6}, 3, 4), swaps(5, "3", seen{revision: 7}, 3, 4),
+		}, false},
+		{"a swap of unknown outcome", []porcupine.Operation{one, swaps(5, "2", seen{}, 3, 0), reads("2", 6, 5)}, true},
+		{"a swap of unknown outcome had an effect that it must not", []porcupine.Operation{
+			one, two, swaps(5, "3", seen{}, 5, 0), reads("3", 7, 7),
+		}, false},
+		{"a refusal tells the revision of a write of unknown outcome", []porcupine.Operation{
+			one, lost, swaps(5, "3", refused(6), 5, 6), swaps(5, "4", refused(8), 7, 8),
+		}, false},
+		{"a key that is deleted", []porcupine.Operation{one, deletes, reads("", 0, 7)}, true},
+		{"a key that comes back", []porcupine.Operation{one, deletes, reads("1", 5, 7)}, false},
+		{"a key is created where there is none", []porcupine.Operation{one, deletes, creates(seen{revision: 7}, 7)}, true},
+		{"a key is created where there is one", []porcupine.Operation{one, creates(seen{revision: 7}, 7)}, false},
+		{"a key that is there is not created", []porcupine.Operation{one, creates(refused(5), 7)}, true},
 	} {
-		v := tt.w.check(patience)
+		w := &clients{histories: map[string][]porcupine.Operation{"k": tt.ops}}
+		v := w.check(patience)
 		require.Equal(t, tt.ok, len(v.wrong) == 0, tt.name)
 		require.Empty(t, v.undecided, tt.name)
-		require.Contains(t, tt.w.tell("k"), "put(k, 2)")
+		require.Contains(t, w.tell("k"), "(k, ")
+	}
+}
+
+func TestListsShowOneMoment(t *testing.T) {
+	histories := map[string][]porcupine.Operation{
+		"a": {puts("1", 5, 1, 2), reads("2", 7, 3)},
+		"b": {puts("1", 6, 1, 2), op(access{verb: del}, seen{}, 3, 4)},
+	}
+	for _, tt := range []struct {
+		name  string
+		index uint64
+		a, b  uint64
+		ok    bool
+	}{
+		{"all of its moment", 6, 5, 6, true},
+		{"what was deleted", 6, 5, 0, true},
+		{"nothing from later on", 5, 5, 0, true},
+		{"something from later on", 6, 7, 6, false},
+		{"one key as it was before another", 7, 5, 6, false},
+		{"nothing of what was there", 6, 0, 6, false},
+	} {
+		w := &clients{histories: histories, lists: []list{{tt.index, map[string]uint64{"a": tt.a, "b": tt.b}}}}
+		require.Equal(t, tt.ok, len(w.tornLists()) == 0, tt.name)
 	}
 }
 
@@ -122,7 +187,7 @@ func TestAWatchSeesWhatBeginsDuringIt(t *testing.T) {
 	begun := w.now()
 	stop := w.startWatch()
 	w.record(porcupine.Operation{Call: begun - 1}, access{}, unserved)
-	w.record(porcupine.Operation{Call: w.now()}, access{write: true}, unknownOutcome)
+	w.record(porcupine.Operation{Call: w.now()}, access{verb: put}, unknownOutcome)
 	w.record(porcupine.Operation{Call: w.now()}, access{}, unserved)
 	w.record(porcupine.Operation{Call: w.now() - int64(time.Nanosecond)}, access{}, served)
 	v := stop()

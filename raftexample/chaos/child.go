@@ -42,6 +42,7 @@ const (
 	snapshotEntries = 1000
 	memTableBytes   = 16 << 20
 	removalGrace    = 2 * time.Second
+	requestTimeout  = 2 * time.Second
 )
 
 // beMember runs one member until it is told to end or cannot go on, and returns the
@@ -59,7 +60,7 @@ func beMember(text string, commands io.Reader) int {
 	cfg := member.Config{
 		ID: spec.ID, Dir: spec.Dir, Cluster: spec.Cluster, Join: spec.Join, ClientAddr: spec.Client,
 		TickInterval: spec.Tick, SnapshotEntries: snapshotEntries, RemovalGrace: removalGrace,
-		RequestTimeout: 2 * time.Second, DrainTimeout: time.Second,
+		RequestTimeout: requestTimeout, DrainTimeout: time.Second,
 		MemTableBytes: memTableBytes,
 		FS:            errorfs.Wrap(vfs.Default, faults), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}

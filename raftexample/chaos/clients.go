@@ -2,27 +2,33 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/anishathalye/porcupine"
+
+	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
 )
 
-// Clients access keys in groups, so that they meet; a group goes on to its next key
+// Clients access keys in groups, so that they meet; a group goes on to its next keys
 // before the history of one gets too long to be checked.
 const (
 	groupSize = 8
 	opsPerKey = 160
-	// opAttempt is short, as it may be where writes have keys: what a follower has passed
-	// on to a leader that was about to go may be lost, and nobody is told.
-	opAttempt  = 800 * time.Millisecond
+	// opAttempt is longer than a member tries.
+	opAttempt  = requestTimeout + 500*time.Millisecond
 	opDeadline = 15 * time.Second
 )
+
+// names are the keys that a group uses at a time: behind the same prefix.
+var names = []string{".a", ".b", ".c"}
 
 // clients are concurrent users of the cluster, and what they have seen.
 type clients struct {
@@ -34,6 +40,7 @@ type clients struct {
 
 	mu        sync.Mutex
 	histories map[string][]porcupine.Operation
+	lists     []list
 	uses      []int // operations of each group
 	counts    counts
 	watch     *watch
@@ -83,27 +90,120 @@ func (w *clients) finish() {
 
 func (w *clients) now() int64 { return time.Since(w.start).Nanoseconds() }
 
-// keyOf returns the key that a group uses next.
-func (w *clients) keyOf(group int) string {
+// prefixOf returns what the keys begin with that a group uses next.
+func (w *clients) prefixOf(group int) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.uses[group]++
-	return fmt.Sprintf("g%d-%d", group, w.uses[group]/opsPerKey)
+	return fmt.Sprintf("g%d-%d", group, w.uses[group]/(opsPerKey*len(names)))
 }
 
-// operate reads or writes once.
+// operate reads, writes or lists once.
 func (w *clients) operate(client, i int, rng *rand.Rand) {
-	in := access{key: w.keyOf(client / groupSize)}
-	if rng.IntN(2) == 0 {
-		in.write, in.value = true, fmt.Sprintf("c%d-%d", client, i)
+	prefix := w.prefixOf(client / groupSize)
+	in := access{key: prefix + names[rng.IntN(len(names))], value: fmt.Sprintf("c%d-%d", client, i)}
+	at := rng.IntN(1 << 20)
+	switch draw := rng.IntN(20); {
+	case draw < 8:
+		in.value = ""
+		w.access(client, in, at, true)
+	case draw < 13:
+		in.verb = put
+		// Without a key, a write whose outcome is not known cannot be sent again.
+		w.access(client, in, at, draw > 8)
+	case draw < 17:
+		w.compareAndSwap(client, in, at)
+	case draw < 18:
+		in.verb, in.value = del, ""
+		w.access(client, in, at, true)
+	default:
+		w.listKeys(client, prefix, at)
 	}
+}
+
+// compareAndSwap reads a key, and writes it if nobody has changed it since.
+func (w *clients) compareAndSwap(client int, in access, at int) {
+	read, outcome := w.access(client, access{key: in.key}, at, true)
+	if outcome != served {
+		return
+	}
+	in.verb, in.expected = swap, read.revision
+	if read.value == "" {
+		in.verb = create
+	}
+	w.access(client, in, at+1, true)
+}
+
+// access makes one operation and keeps it.
+func (w *clients) access(client int, in access, first int, repeatable bool) (seen, outcome) {
 	op := porcupine.Operation{ClientId: client, Input: in, Call: w.now()}
-	value, outcome := w.attempts(in, rng.IntN(1<<20), fmt.Sprintf("%s-%d", in.value, w.start.UnixNano()))
-	op.Return, op.Output = w.now(), value
-	if outcome == unknownOutcome {
-		op.Return = math.MaxInt64
+	header := headerOf(in)
+	if repeatable && in.verb != get {
+		header = append(header, "Idempotency-Key", fmt.Sprintf("%d-%v-%s-%d", client, in.verb, in.key, w.start.UnixNano()+op.Call))
+	}
+	a, outcome := w.attempts(request{methodOf(in), "/kv/" + in.key, in.value, header, repeatable}, first)
+	out := seen{revision: a.revision, refused: a.code == "condition_failed"}
+	if in.verb == get && a.status == http.StatusOK {
+		out.value = string(a.body)
+	}
+	op.Return, op.Output = w.now(), out
+	if outcome != served {
+		op.Return, op.Output = math.MaxInt64, seen{unknown: true}
 	}
 	w.record(op, in, outcome)
+	return out, outcome
+}
+
+func methodOf(in access) string {
+	switch in.verb {
+	case get:
+		return http.MethodGet
+	case del:
+		return http.MethodDelete
+	default:
+		return http.MethodPut
+	}
+}
+
+func headerOf(in access) []string {
+	switch in.verb {
+	case create:
+		return []string{"If-None-Match", "*"}
+	case swap:
+		return []string{"If-Match", fmt.Sprintf("%q", strconv.FormatUint(in.expected, 10))}
+	default:
+		return nil
+	}
+}
+
+// listKeys lists the keys of a group: a read of each, and of all at one moment.
+func (w *clients) listKeys(client int, prefix string, first int) {
+	call := w.now()
+	a, outcome := w.attempts(request{http.MethodGet, "/kv/?values=true&prefix=" + prefix + ".", "", nil, true}, first)
+	op := porcupine.Operation{ClientId: client, Input: access{}, Call: call, Return: w.now()}
+	var body httpapi.ListBody
+	if outcome == served {
+		if err := json.Unmarshal(a.body, &body); err != nil || body.Next != "" {
+			outcome = unserved // it is missing in the counts of what is served, at least
+		}
+	}
+	if outcome != served {
+		w.record(op, access{}, outcome)
+		return
+	}
+	shown, l := map[string]seen{}, list{index: body.Index, revisions: map[string]uint64{}}
+	for _, item := range body.Keys {
+		shown[item.Key] = seen{value: string(item.Value), revision: item.Revision}
+	}
+	for _, name := range names {
+		key := prefix + name
+		op.Input, op.Output = access{key: key}, shown[key]
+		l.revisions[key] = shown[key].revision
+		w.record(op, access{key: key}, served)
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.lists = append(w.lists, l)
 }
 
 // outcome is what became of an operation.
@@ -111,55 +211,63 @@ type outcome int
 
 const (
 	served outcome = iota
+	// unserved is without effect.
 	unserved
+	// unknownOutcome is what the member says, unanswered that it says nothing: the
+	// connection has ended, as connections do.
 	unknownOutcome
+	unanswered
 )
 
-// attempts asks members by turns until one serves the operation. A write has a key
-// by which the cluster knows it again.
-func (w *clients) attempts(in access, first int, idempotency string) (string, outcome) {
+// request is sent to one member after the other.
+type request struct {
+	method, path, body string
+	header             []string
+	// repeatable: the cluster knows it again, or it changes nothing.
+	repeatable bool
+}
+
+// attempts asks members by turns until one serves the request.
+func (w *clients) attempts(rq request, first int) (answer, outcome) {
 	ctx, cancel := context.WithTimeout(context.Background(), opDeadline)
 	defer cancel()
 	last := unserved
 	for i := first; ; i++ {
 		nodes := w.c.all()
-		value, now := w.attempt(ctx, nodes[i%len(nodes)], in, idempotency)
+		a, now := w.attempt(ctx, nodes[i%len(nodes)], rq)
 		if now == served {
-			return value, served
+			return a, served
 		}
-		if in.write && now == unknownOutcome {
-			last = unknownOutcome
+		if now != unserved {
+			last = now
+		}
+		if last != unserved && !rq.repeatable {
+			return answer{}, last
 		}
 		w.mu.Lock()
 		w.counts.retried++
 		w.mu.Unlock()
 		if pause(ctx, 20*time.Millisecond) != nil {
-			return "", last
+			return answer{}, last
 		}
 	}
 }
 
-func (w *clients) attempt(ctx context.Context, n *node, in access, idempotency string) (string, outcome) {
+func (w *clients) attempt(ctx context.Context, n *node, rq request) (answer, outcome) {
 	ctx, cancel := context.WithTimeout(ctx, opAttempt)
 	defer cancel()
-	method, header := http.MethodGet, []string(nil)
-	if in.write {
-		method, header = http.MethodPut, []string{"Idempotency-Key", idempotency}
-	}
-	a, err := w.c.ask(ctx, n, method, "/kv/"+in.key, in.value, header...)
+	a, err := w.c.ask(ctx, n, rq.method, rq.path, rq.body, rq.header...)
 	switch {
 	case errors.Is(err, errNotSent):
-		return "", unserved
+		return a, unserved
 	case err != nil:
-		return "", unknownOutcome
-	case a.status == http.StatusNotFound && !in.write:
-		return "", served
-	case a.status < 300:
-		return string(a.body), served
+		return a, unanswered
+	case a.status < 300, a.code == "condition_failed", a.code == "not_found" && rq.method == http.MethodGet:
+		return a, served
 	case a.code == "unavailable" || a.code == "not_leader":
-		return "", unserved
+		return a, unserved
 	}
-	return "", unknownOutcome
+	return a, unknownOutcome
 }
 
 // record keeps an operation, unless it had no effect.
@@ -169,15 +277,15 @@ func (w *clients) record(op porcupine.Operation, in access, o outcome) {
 	took := time.Duration(w.now() - op.Call)
 	w.counts.slowest, w.counts.overall = max(w.counts.slowest, took), max(w.counts.overall, took)
 	if v := w.watch; v != nil && op.Call >= v.since && !v.ended {
-		v.see(in.write, o, took)
+		v.see(in.verb != get, o, took)
 	}
 	switch {
-	case o == unserved || o == unknownOutcome && !in.write:
+	case o == unserved || o != served && in.verb == get:
 		w.counts.unserved++
 		return
-	case o == unknownOutcome:
+	case o != served:
 		w.counts.unknown++
-	case in.write:
+	case in.verb != get:
 		w.counts.writes++
 	default:
 		w.counts.reads++
@@ -189,6 +297,8 @@ func (v *watch) see(write bool, o outcome, took time.Duration) {
 	switch {
 	case !write && o != served:
 		v.failedReads++
+	case write && o == unanswered:
+		// Nothing was promised of connections.
 	case write && o != served:
 		v.unknownOutcome++
 	case write:

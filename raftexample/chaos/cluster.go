@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -246,11 +247,12 @@ func (c *cluster) links(n *node) (out, in []link) {
 	return out, in
 }
 
-// answer is what a member says to a request; code is that of an error.
+// answer is what a member says to a request.
 type answer struct {
-	status int
-	body   []byte
-	code   string
+	status   int
+	body     []byte
+	revision uint64 // 0 where none is told
+	code     string // of an error
 }
 
 // errNotSent is a request that has certainly had no effect, because nobody got it.
@@ -274,6 +276,9 @@ func (c *cluster) ask(ctx context.Context, n *node, method, path, body string, h
 	}
 	data, err := io.ReadAll(resp.Body)
 	a := answer{status: resp.StatusCode, body: data}
+	if tag := resp.Header.Get("ETag"); tag != "" && err == nil {
+		a.revision, err = strconv.ParseUint(strings.Trim(tag, `"`), 10, 64)
+	}
 	if a.status >= 400 {
 		var refusal struct{ Code string }
 		if json.Unmarshal(data, &refusal) == nil {

@@ -14,31 +14,6 @@ import (
 	"github.com/anishathalye/porcupine"
 )
 
-// access is one operation on a key. A key that is not there holds "".
-type access struct {
-	key   string
-	write bool
-	value string // written
-}
-
-// register is one key, as porcupine checks it.
-var register = porcupine.Model{
-	Init: func() any { return "" },
-	Step: func(state, input, output any) (bool, any) {
-		if in := input.(access); in.write {
-			return true, in.value
-		}
-		return output.(string) == state.(string), state
-	},
-	DescribeOperation: func(input, output any) string {
-		in := input.(access)
-		if in.write {
-			return fmt.Sprintf("put(%s, %s)", in.key, in.value)
-		}
-		return fmt.Sprintf("get(%s) = %s", in.key, output)
-	},
-}
-
 // readAll reads every key at every member, once all is over: a write that was
 // acknowledged and is lost anywhere shows in the histories.
 func (w *clients) readAll(ctx context.Context) error {
@@ -49,8 +24,7 @@ func (w *clients) readAll(ctx context.Context) error {
 	slices.Sort(keys)
 	for i, n := range w.c.all() {
 		for _, key := range keys {
-			in := access{key: key}
-			op := porcupine.Operation{ClientId: -1 - i, Input: in, Call: w.now()}
+			op := porcupine.Operation{ClientId: -1 - i, Input: access{key: key}, Call: w.now()}
 			var a answer
 			err := errors.New("not asked")
 			for range 10 {
@@ -65,11 +39,11 @@ func (w *clients) readAll(ctx context.Context) error {
 			case err != nil:
 				return fmt.Errorf("member %d, %s: %w", n.spec.ID, key, err)
 			case a.status == http.StatusNotFound:
-				a.body = nil
+				a.body, a.revision = nil, 0
 			case a.status != http.StatusOK:
 				return fmt.Errorf("member %d, %s: %d %s", n.spec.ID, key, a.status, a.body)
 			}
-			op.Return, op.Output = w.now(), string(a.body)
+			op.Return, op.Output = w.now(), seen{value: string(a.body), revision: a.revision}
 			w.histories[key] = append(w.histories[key], op)
 		}
 	}
@@ -82,11 +56,13 @@ type verdict struct {
 	// wrong are the keys whose histories are not linearizable, undecided those that
 	// could not be checked in time.
 	wrong, undecided []string
+	// torn are lists that do not show one moment.
+	torn []string
 }
 
 // check checks the history of each key.
 func (w *clients) check(limit time.Duration) verdict {
-	v := verdict{keys: len(w.histories)}
+	v := verdict{keys: len(w.histories), torn: w.tornLists()}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	slots := make(chan struct{}, runtime.NumCPU())
@@ -95,7 +71,7 @@ func (w *clients) check(limit time.Duration) verdict {
 		slots <- struct{}{}
 		all.Go(func() {
 			defer func() { <-slots }()
-			result := porcupine.CheckOperationsTimeout(register, history, limit)
+			result := porcupine.CheckOperationsTimeout(register, withRevisions(history), limit)
 			mu.Lock()
 			defer mu.Unlock()
 			switch result {

@@ -2,8 +2,9 @@
 // sockets, while hundreds of clients use it, and checks what they have seen: members
 // are killed, stopped, cut off, put onto failing, full, damaged and wiped disks,
 // restarted and replaced. It says as it goes on what happens, and in the end whether
-// all promises were kept: every history is linearizable (so no acknowledged write is
-// lost, and no read is stale), there is a leader soon after each heal, whoever cannot
+// all promises were kept: every history of reads, writes and compare-and-swaps is
+// linearizable (so no acknowledged write is lost or made twice, and no read is stale),
+// every list shows one moment, there is a leader soon after each heal, whoever cannot
 // go on says why, and whoever was away comes back. The exit status is 1 otherwise.
 //
 //	go run ./raftexample/chaos -for 10m -seed 7

@@ -77,6 +77,9 @@ func (r *run) judge() {
 	for _, key := range r.verdict.wrong {
 		r.violate("the history of %s is not linearizable:\n%s", key, r.load.tell(key))
 	}
+	for _, what := range r.verdict.torn {
+		r.violate("%s", what)
+	}
 	for _, key := range r.verdict.undecided {
 		r.violate("the history of %s could not be checked within %v", key, checkLimit)
 	}
@@ -89,7 +92,8 @@ func (r *run) finish() int {
 		c, v := r.load.look(), r.verdict
 		fmt.Fprintf(&b, "%d clients: %d reads and %d writes served, slowest %v; %d without effect, %d writes of unknown outcome, %d attempts repeated\n",
 			r.o.clients, c.reads, c.writes, c.overall.Round(time.Millisecond), c.unserved, c.unknown, c.retried)
-		fmt.Fprintf(&b, "%d histories of %d operations: %d not linearizable, %d undecided\n", v.keys, v.operations, len(v.wrong), len(v.undecided))
+		fmt.Fprintf(&b, "%d histories of %d operations: %d not linearizable, %d undecided; %d lists, %d of them torn\n",
+			v.keys, v.operations, len(v.wrong), len(v.undecided), len(r.load.lists), len(v.torn))
 	}
 	fmt.Fprintf(&b, "%d processes killed\n\n%-28s %5s %8s %8s  notes\n", r.kills, "attack", "runs", "seconds", "heal ms")
 	for _, res := range r.done {
