@@ -25,9 +25,6 @@ func (s *slab[T]) next() *T {
 	return x
 }
 
-// rest lets go of what is not handed out, and begins small again.
-func (s *slab[T]) rest() { *s = slab[T]{} }
-
 // batch collects values until they are taken. The slice taken is cut from a
 // larger array, whose rest serves the next batch; it is never written again.
 type batch[T any] struct {

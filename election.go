@@ -49,11 +49,6 @@ func (t *tally) result(voters []uint64) quorum.VoteResult {
 	return quorum.Vote(granted, rejected, len(voters))
 }
 
-func contains(ascending []uint64, id uint64) bool {
-	_, found := slices.BinarySearch(ascending, id)
-	return found
-}
-
 // tick lets one tick pass.
 func (r *raft) tick() {
 	if r.failed != nil {
@@ -278,7 +273,7 @@ func (r *raft) ignoresCampaign(m *raftpb.Message) bool {
 // others know it too (thesis §4.2.2: a server that is not in the configuration may
 // have to lead).
 func (r *raft) lendsHand(candidate uint64) bool {
-	return !r.conf.IsVoter(r.id) && contains(r.conf.Voters, candidate)
+	return !r.conf.IsVoter(r.id) && slices.Contains(r.conf.Voters, candidate)
 }
 
 // voteRequested answers MsgVote and MsgPreVote, whatever this member believes of

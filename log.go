@@ -153,11 +153,18 @@ func (l *raftLog) term(i uint64) (uint64, error) {
 
 // matches reports whether the log holds the entry id.
 func (l *raftLog) matches(id entryID) (bool, error) {
-	t, err := l.term(id.index)
-	if errors.Is(err, ErrCompacted) || errors.Is(err, ErrUnavailable) {
+	if id.index > l.last() {
 		return false, nil
 	}
-	return err == nil && t == id.term, err
+	t, err := l.term(id.index)
+	switch {
+	case err == nil:
+		return t == id.term, nil
+	case errors.Is(err, ErrCompacted) || errors.Is(err, ErrUnavailable):
+		return false, nil
+	default:
+		return false, err
+	}
 }
 
 // slice returns entries from lo on and before hi: at least one, then as many as

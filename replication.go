@@ -178,15 +178,15 @@ func (r *raft) replicateTo(pr *progress.Progress) (again bool) {
 		ents, err = r.log.slice(pr.Next, r.log.last()+1, r.cfg.MaxSizePerMsg)
 	}
 	switch {
+	case err == nil:
+		r.sendAppend(pr, logSlice{prev: prev, entries: ents})
+		return len(ents) > 0 && pr.Next <= r.log.last()
 	case errors.Is(err, ErrCompacted):
 		r.sendSnapshot(pr)
-		return false
-	case err != nil:
+	default:
 		_ = r.fail(err) // told by the next call
-		return false
 	}
-	r.sendAppend(pr, logSlice{prev: prev, entries: ents})
-	return len(ents) > 0 && pr.Next <= r.log.last()
+	return false
 }
 
 func (r *raft) sendAppend(pr *progress.Progress, s logSlice) {
@@ -254,7 +254,7 @@ func (r *raft) appendAcked(m *raftpb.Message) error {
 		// The follower's log connects to ours again, whether by that snapshot or not.
 		pr.BecomeReplicate()
 	}
-	if advanced {
+	if advanced && m.Index > r.log.committed {
 		r.maybeCommit()
 	}
 	r.transferIfReady(pr)

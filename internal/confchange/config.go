@@ -66,12 +66,12 @@ func (c Config) Joint() bool { return len(c.VotersOutgoing) > 0 }
 
 // IsVoter reports whether id has a vote, in either half.
 func (c *Config) IsVoter(id uint64) bool {
-	return contains(c.Voters, id) || contains(c.VotersOutgoing, id)
+	return slices.Contains(c.Voters, id) || slices.Contains(c.VotersOutgoing, id)
 }
 
 // Contains reports whether id is a member: a voter of either half or a learner.
 func (c *Config) Contains(id uint64) bool {
-	return c.IsVoter(id) || contains(c.Learners, id)
+	return c.IsVoter(id) || slices.Contains(c.Learners, id)
 }
 
 // Members returns the ids of all members, ascending.
@@ -115,10 +115,10 @@ func (c Config) validateLearners() error {
 		}
 	}
 	for _, id := range c.LearnersNext {
-		if !contains(c.VotersOutgoing, id) {
+		if !slices.Contains(c.VotersOutgoing, id) {
 			return fmt.Errorf("%d is a next learner and not an outgoing voter", id)
 		}
-		if contains(c.Voters, id) {
+		if slices.Contains(c.Voters, id) {
 			return fmt.Errorf("%d is a next learner and an incoming voter", id)
 		}
 	}
@@ -147,11 +147,6 @@ func sorted(ids []uint64) []uint64 {
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	return ids
-}
-
-func contains(ids []uint64, id uint64) bool {
-	_, found := slices.BinarySearch(ids, id)
-	return found
 }
 
 // with adds id, which is not in ids. Clipped, ids has no room that Insert could

@@ -2,6 +2,7 @@ package confchange
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
@@ -114,7 +115,7 @@ func (c Config) remove(id uint64) Config {
 // addLearner adds id, which remove has taken out. An outgoing voter keeps its
 // vote, and becomes a learner only when the joint configuration is left.
 func (c Config) addLearner(id uint64) Config {
-	if contains(c.VotersOutgoing, id) {
+	if slices.Contains(c.VotersOutgoing, id) {
 		c.LearnersNext = with(c.LearnersNext, id)
 	} else {
 		c.Learners = with(c.Learners, id)
