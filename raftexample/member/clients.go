@@ -37,7 +37,7 @@ func newMonitor() (*monitor, error) {
 // watch adds the member, which is started.
 func (mon *monitor) watch(m *Member) error {
 	return metrics.Register(mon.registry, metrics.Source{
-		Status: m.node.Status, Stats: m.node.Stats, Transport: m.transport.Stats,
+		Status: m.node.Status, Stats: m.node.Stats, Transport: m.transport.Stats, DiskUsage: m.storage.DiskUsage,
 	})
 }
 

@@ -25,6 +25,8 @@ var (
 	firstIndex    = describe("log_first_index", "The index of the first entry that is kept.")
 	lastIndex     = describe("log_last_index", "The index of the last entry.")
 
+	storeBytes = describe("disk_usage_bytes", "Bytes of the database: log and state.")
+
 	committed = describe("proposals_committed_total", "The last index that this member knows to be committed.")
 	applied   = describe("proposals_applied_total", "The last index that this member has applied.")
 	pending   = describe("proposals_pending", "Writes and changes through this member that are under way.")
@@ -81,6 +83,9 @@ func one(b bool) float64 {
 func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s := sink(out)
 	s.member(c.source.Status(), c.source.Stats())
+	if bytes, err := c.source.DiskUsage(); err == nil {
+		s.gauge(storeBytes, float64(bytes))
+	}
 	transport := c.source.Transport()
 	for _, p := range transport.Peers {
 		s.peer(p)

@@ -79,6 +79,8 @@ type Source struct {
 	Stats  func() raftnode.Stats
 	// Transport is the Stats of a rafthttp.Transport.
 	Transport func() rafthttp.Stats
+	// DiskUsage is how many bytes the data take up; an error where nobody can tell.
+	DiskUsage func() (uint64, error)
 }
 
 // Register registers what the source tells.

@@ -1,6 +1,7 @@
 package metrics_test
 
 import (
+	"errors"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -28,6 +29,7 @@ func leader() metrics.Source {
 		Stats: func() raftnode.Stats {
 			return raftnode.Stats{LeaderChanges: 1, Proposals: 20, ProposalsFailed: 2, ProposalsPending: 3, Reads: 30, ReadsFailed: 4}
 		},
+		DiskUsage: func() (uint64, error) { return 12345, nil },
 		Transport: func() rafthttp.Stats {
 			return rafthttp.Stats{
 				Peers: []rafthttp.PeerStats{{
@@ -66,11 +68,24 @@ func TestAMemberIsToldInTheWordsOfPrometheus(t *testing.T) {
 		`peer_dropped_messages_total{peer="2",reason="queue_full",stream="bulk"} 8`,
 		`peer_snapshots_total{direction="sent",peer="2",result="failed"} 2`,
 		`peer_snapshot_bytes_total{direction="sent",peer="2"} 3000`,
-		`transport_refused_total{reason="some reason"} 5`,
+		`transport_refused_total{reason="some reason"} 5`, "disk_usage_bytes 12345",
 		"disk_fsync_duration_seconds_count 1", "apply_duration_seconds_count 1", "apply_batch_entries_sum 3",
 		`http_request_duration_seconds_count{code="200",method="GET",route="/kv/"} 1`,
 	} {
 		require.Contains(t, w.Body.String(), "\nraftexample_"+line+"\n")
+	}
+}
+
+func TestAStoreThatHasFailedLeavesTheRest(t *testing.T) {
+	source := leader()
+	source.DiskUsage = func() (uint64, error) { return 0, errors.New("the disk is gone") }
+	reg := prometheus.NewRegistry()
+	require.NoError(t, metrics.Register(reg, source))
+	families, err := reg.Gather()
+	require.NoError(t, err)
+	require.NotEmpty(t, families)
+	for _, f := range families {
+		require.NotContains(t, f.GetName(), "disk_usage")
 	}
 }
 

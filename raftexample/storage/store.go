@@ -156,6 +156,24 @@ func (s *Store) wake() {
 	}
 }
 
+// DiskUsage returns how many bytes the database takes up: tables, its log, and what is
+// not deleted yet. It returns the failure of a store that has failed.
+func (s *Store) DiskUsage() (bytes uint64, err error) {
+	leave, err := s.enter()
+	if err != nil {
+		return 0, err
+	}
+	defer leave()
+	err = s.failure.guard("measure", func() error {
+		bytes = s.db.Metrics().DiskSpaceUsage()
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return bytes, nil
+}
+
 // Close flushes and closes the database. Views are closed too. After a failure it
 // returns that failure, and nothing is flushed; after a write that went wrong the
 // database stays open, and its directory locked, until the process ends. Further

@@ -113,6 +113,9 @@ func TestAClosedStoreAnswersNothing(t *testing.T) {
 	s := mustOpen(t, testOptions(vfs.NewMem()))
 	require.NoError(t, s.Save(ready(entriesOf(1, 1, 1), 1, 2)))
 	require.NoError(t, apply(s, 1, 1, threeVoters))
+	usage, err := s.DiskUsage()
+	require.NoError(t, err)
+	require.NotZero(t, usage)
 	batch, err := s.NewStateBatch()
 	require.NoError(t, err)
 	view, err := s.View()
@@ -136,6 +139,7 @@ func TestAClosedStoreAnswersNothing(t *testing.T) {
 		{"InitialState", func() error { _, _, err := s.InitialState(); return err }},
 		{"Snapshot", func() error { _, err := s.Snapshot(); return err }},
 		{"Get", func() error { _, err := s.Get([]byte("key 1")); return err }},
+		{"DiskUsage", func() error { _, err := s.DiskUsage(); return err }},
 		{"View", func() error { _, err := s.View(); return err }},
 		{"Scan", scan},
 		{"NewStateBatch", func() error { _, err := s.NewStateBatch(); return err }},
