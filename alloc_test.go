@@ -139,8 +139,8 @@ func TestACommittedProposalAllocatesLittle(t *testing.T) {
 		batch int
 		most  float64
 	}{
-		{"one at a time", 1, 4},
-		{"256 at a time", 256, 1},
+		{"one at a time", 1, 1},
+		{"256 at a time", 256, 0.25},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			q := newQuiet(t, 3, func(*raft.Config) {})

@@ -179,5 +179,14 @@ func heldOutLog() []Mutant {
 				`l.commitTo(known)`,
 				`_ = known`),
 		},
+		{
+			Number: "H67", Name: "asks-for-no-answer",
+			Change: "A leader never asks for an acknowledgement of an append without entries: " +
+				"what was lost of them is not made good.",
+			Expected: rules(Liveness),
+			Replacements: at("replication.go",
+				`m.NoAck = len(s.entries) == 0 && pr.State == progress.Replicate && pr.Match == s.prev.index`,
+				`m.NoAck = len(s.entries) == 0`),
+		},
 	}
 }
