@@ -34,14 +34,19 @@ func (r *raft) detach() {
 	r.restored, r.tally, r.leader = copyOf(r.restored), copyOf(r.tally), copyOf(r.leader)
 	r.log.detach()
 	r.out.detach()
-	r.reads.detach()
+	r.reads, r.transfer = copyOf(r.reads), copyOf(r.transfer)
+	if r.reads != nil {
+		r.reads.detach()
+	}
 	if r.tally != nil {
 		r.tally.votes = owned(r.tally.votes)
 	}
 	if r.leader != nil {
 		r.leader.table = r.leader.table.Clone()
 	}
-	r.transfer.results.detach()
+	if r.transfer != nil {
+		r.transfer.results.detach()
+	}
 }
 
 func (l *raftLog) detach() {

@@ -69,7 +69,7 @@ func (r *raft) tick() {
 			r.setLeader(None)
 		}
 	}
-	if r.clock.now >= r.reads.retryAt {
+	if r.reads != nil && r.clock.now >= r.reads.retryAt {
 		r.retryReads()
 	}
 }

@@ -283,7 +283,10 @@ func (e *encoder) tally(t *tally) {
 }
 
 func (e *encoder) transfer(r *raft) {
-	t := &r.transfer
+	t := r.transfer
+	if t == nil {
+		t = &transfer{}
+	}
 	e.id(t.target)
 	if t.target != None {
 		e.number(r.clock.now - t.began)
@@ -298,7 +301,10 @@ func (e *encoder) transfer(r *raft) {
 }
 
 func (e *encoder) reads(r *raft) {
-	rd := &r.reads
+	rd := r.reads
+	if rd == nil {
+		rd = &reads{}
+	}
 	e.number(rd.sequence)
 	e.flag(rd.claimed)
 	e.count(rd.pending)
@@ -311,7 +317,7 @@ func (e *encoder) reads(r *raft) {
 		e.number(batch.index)
 		e.readList(r, batch.reads)
 	}
-	e.lease(r)
+	e.lease(r, rd)
 	e.count(len(rd.asked))
 	for _, a := range rd.asked {
 		e.count(len(a.keys))
@@ -344,15 +350,15 @@ func (e *encoder) readList(r *raft, list []read) {
 
 // lease encodes until when reads are served by lease, and would be if a round that is
 // under way were answered.
-func (e *encoder) lease(r *raft) {
+func (e *encoder) lease(r *raft, rd *reads) {
 	length := uint64(r.cfg.ElectionTick - r.cfg.LeaseDriftTicks)
 	var end uint64
-	if r.reads.leased {
-		end = r.reads.leaseStart + length
+	if rd.leased {
+		end = rd.leaseStart + length
 	}
 	e.until(end, r.clock.now)
-	e.count(len(r.reads.sent))
-	for _, s := range r.reads.sent {
+	e.count(len(rd.sent))
+	for _, s := range rd.sent {
 		e.number(s.round)
 		e.until(s.tick+length, r.clock.now)
 	}
@@ -387,7 +393,7 @@ func (e *encoder) progress(r *raft, p *progress.Progress) {
 	e.number(p.SearchedFrom)
 	e.number(p.PendingSnapshot)
 	e.number(p.Epoch)
-	e.beyond(p.AckedRound, r.reads.confirmed)
+	e.beyond(p.AckedRound, r.reads.confirmedRound())
 	e.count(p.Inflights.Count())
 	for i := range p.Inflights.Count() {
 		last, bytes := p.Inflights.At(i)

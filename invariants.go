@@ -124,6 +124,9 @@ func (r *raft) uncommittedIsTheSum() (string, bool) {
 }
 
 func (r *raft) readsAreCounted() (string, bool) {
+	if r.reads == nil {
+		return "", true
+	}
 	n := len(r.reads.arrived)
 	for _, b := range r.reads.rounds {
 		n += len(b.reads)

@@ -68,7 +68,7 @@ func (r *raft) confChangedAsLeader() {
 	l.epochs++
 	l.table = l.table.Configure(r.conf, r.log.last()+1, l.epochs)
 	l.replicate = true
-	if target := r.transfer.target; target != None {
+	if target := r.transfer.to(); target != None {
 		if pr := l.table.Get(target); pr == nil || pr.Learner() {
 			r.endTransfer("the target is no longer a voter")
 		}
@@ -77,9 +77,11 @@ func (r *raft) confChangedAsLeader() {
 	r.maybeCommit()
 	// The promises behind the lease may be of members that no longer count: it
 	// begins anew with the next round.
-	r.reads.leased = false
-	r.reads.sent = nil
-	r.answerReads()
+	if r.reads != nil {
+		r.reads.leased = false
+		r.reads.sent = nil
+		r.answerReads()
+	}
 }
 
 // leaveJointIfDue proposes the end of a joint configuration that is to be left
@@ -87,7 +89,7 @@ func (r *raft) confChangedAsLeader() {
 // was replaced may not have.
 func (r *raft) leaveJointIfDue() {
 	if r.state != StateLeader || !r.conf.AutoLeave || r.leader.pendingConf > r.log.applied ||
-		r.transfer.target != None {
+		r.transfer.to() != None {
 		return
 	}
 	r.appendOwn([]*raftpb.Entry{{Type: raftpb.EntryConfChangeV2}})

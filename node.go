@@ -235,10 +235,11 @@ func (n *Node) tick() {
 func (n *Node) settle() {
 	r := n.rn.raft
 	r.flush()
-	n.reads.settle(r.reads.states.peek())
-	r.reads.states.take(len(r.reads.states.pending))
-	n.settleTransfers(r.transfer.results.peek())
-	r.transfer.results.take(len(r.transfer.results.pending))
+	answers, ended := r.reads.answers(), r.transfer.ended()
+	n.reads.settle(answers)
+	r.reads.take(answers)
+	n.settleTransfers(ended)
+	r.transfer.take(ended)
 }
 
 // post hands a call to the goroutine.

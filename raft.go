@@ -43,7 +43,6 @@ type raft struct {
 	clock clock
 	log   raftLog
 	out   outbox
-	reads reads
 	// tally holds the answers to the vote requests of a candidate or pre-candidate; nil
 	// on others.
 	tally *tally
@@ -53,8 +52,11 @@ type raft struct {
 	// leader is the state of a leader (figure 2, "volatile state on leaders"); nil on
 	// others.
 	leader *leadership
-	// transfer is the leadership transfer that this member, as leader, began.
-	transfer transfer
+	// transfer is the leadership transfer that this member, as leader, began; nil
+	// until it begins one.
+	transfer *transfer
+	// reads is nil until this member first has to do with a read.
+	reads *reads
 
 	// slabs is nil while this member rests: see newMessage and newEntry.
 	slabs *slabs
@@ -162,7 +164,6 @@ func newRaft(cfg *Config) (*raft, error) {
 		r.rand = (*ownRand)(rand.NewPCG(r.id, r.term<<32^log.last()))
 	}
 	r.drawTimeout()
-	r.reads.retryAt = never
 	if cfg.LeaseReads && r.term > 0 {
 		r.clock.promise = uint64(cfg.ElectionTick) // as it may have been given before the restart
 	}

@@ -42,6 +42,45 @@ type reads struct {
 	retryAt uint64
 }
 
+// takesReads returns the reads of a member that has to do with some.
+func (r *raft) takesReads() *reads {
+	if r.reads == nil {
+		r.reads = &reads{retryAt: never}
+	}
+	return r.reads
+}
+
+// answers returns what is to be told of reads.
+func (rd *reads) answers() []ReadState {
+	if rd == nil {
+		return nil
+	}
+	return rd.states.peek()
+}
+
+// take drops answers that were handed out.
+func (rd *reads) take(answers []ReadState) {
+	if len(answers) > 0 {
+		rd.states.take(len(answers))
+	}
+}
+
+// waiting returns how many reads wait.
+func (rd *reads) waiting() int {
+	if rd == nil {
+		return 0
+	}
+	return rd.pending
+}
+
+// confirmedRound returns the last round that a quorum has answered.
+func (rd *reads) confirmedRound() uint64 {
+	if rd == nil {
+		return 0
+	}
+	return rd.confirmed
+}
+
 // read is one read: of this member (id), or of another (from, key).
 type read struct {
 	id    uint64
@@ -75,25 +114,26 @@ func (r *raft) readIndex() (id uint64, err error) {
 		return 0, r.failed
 	case r.lead == None:
 		return 0, &ReadDroppedError{Reason: "no leader is known"}
-	case r.reads.pending >= r.cfg.MaxPendingReads:
+	case r.reads.waiting() >= r.cfg.MaxPendingReads:
 		return 0, &ReadDroppedError{Reason: "too many reads are pending"}
 	}
-	r.reads.nextID++
-	r.reads.take(read{id: r.reads.nextID})
-	return r.reads.nextID, nil
+	rd := r.takesReads()
+	rd.nextID++
+	rd.arrive(read{id: rd.nextID})
+	return rd.nextID, nil
 }
 
-func (rd *reads) take(x read) {
+func (rd *reads) arrive(x read) {
 	rd.arrived = append(rd.arrived, x)
 	rd.pending++
 }
 
 // readRequested handles another member's MsgReadIndex on the leader.
 func (r *raft) readRequested(m *raftpb.Message) error {
-	if r.reads.pending >= r.cfg.MaxPendingReads {
+	if r.reads.waiting() >= r.cfg.MaxPendingReads {
 		return r.refuseRead(m)
 	}
-	r.reads.take(read{from: m.From, key: m.Entries[0].GetData(), epoch: m.Epoch})
+	r.takesReads().arrive(read{from: m.From, key: m.Entries[0].GetData(), epoch: m.Epoch})
 	return nil
 }
 
@@ -111,7 +151,7 @@ func (r *raft) refuseRead(m *raftpb.Message) error {
 // flushReads gives the reads that arrived since the last call their round, or
 // sends them to the leader.
 func (r *raft) flushReads() {
-	if len(r.reads.arrived) == 0 {
+	if r.reads == nil || len(r.reads.arrived) == 0 {
 		return
 	}
 	switch {
@@ -137,21 +177,25 @@ func (r *raft) flushReads() {
 
 // beginRound begins a heartbeat round, which this leader answers itself.
 func (r *raft) beginRound() {
-	r.reads.round++
+	rd := r.takesReads()
+	rd.round++
 	if self := r.leader.table.Get(r.id); self != nil {
-		self.AckedRound = r.reads.round
+		self.AckedRound = rd.round
 	}
 	if r.cfg.LeaseReads {
-		r.reads.sent = append(r.reads.sent, roundStart{round: r.reads.round, tick: r.clock.now})
+		rd.sent = append(rd.sent, roundStart{round: rd.round, tick: r.clock.now})
 	}
 }
 
 // roundPending reports whether a round waits for its quorum.
-func (rd *reads) roundPending() bool { return len(rd.rounds) > 0 || len(rd.sent) > 0 }
+func (rd *reads) roundPending() bool { return rd != nil && (len(rd.rounds) > 0 || len(rd.sent) > 0) }
 
 // answerReads answers the reads whose round a quorum has confirmed.
 func (r *raft) answerReads() {
-	rd := &r.reads
+	rd := r.reads
+	if rd == nil {
+		return
+	}
 	rd.confirmed = max(rd.confirmed, min(r.leader.table.AckedRound(), rd.round))
 	for len(rd.sent) > 0 && rd.sent[0].round <= rd.confirmed {
 		// The lease runs from when the round was sent, not from when it was answered.
@@ -183,7 +227,7 @@ func (r *raft) answer(batch readRound) {
 // when it was sent. A member that was told to campaign asks for votes in spite of
 // that promise.
 func (r *raft) leaseHolds() bool {
-	if !r.reads.leased || r.transfer.target != None || r.transfer.told {
+	if r.reads == nil || !r.reads.leased || r.transfer.mayElect() {
 		return false
 	}
 	end := r.reads.leaseStart + uint64(r.cfg.ElectionTick-r.cfg.LeaseDriftTicks)
@@ -192,6 +236,9 @@ func (r *raft) leaseHolds() bool {
 
 // endRounds forgets the rounds of a term that ends.
 func (rd *reads) endRounds() {
+	if rd == nil {
+		return
+	}
 	rd.round, rd.confirmed, rd.leased = 0, 0, false
 	rd.sent = nil
 }
@@ -199,6 +246,9 @@ func (rd *reads) endRounds() {
 // failAll answers every read that waits with an error; other members ask again
 // when they learn of the change.
 func (rd *reads) failAll(reason string) {
+	if rd == nil {
+		return
+	}
 	var err error // made once, and only where a read waits
 	failEach := func(waiting []read) {
 		for _, x := range waiting {
@@ -288,6 +338,9 @@ func (r *raft) retryReads() {
 
 // readAnswered handles the leader's answer.
 func (r *raft) readAnswered(m *raftpb.Message) error {
+	if r.reads == nil {
+		return nil // asked by an earlier life
+	}
 	key := m.Entries[0].GetData()
 	i := slices.IndexFunc(r.reads.asked, func(a askedReads) bool {
 		return slices.ContainsFunc(a.keys, func(k []byte) bool { return bytes.Equal(k, key) })

@@ -83,7 +83,7 @@ func (r *raft) hasReady() bool {
 	return len(r.out.ready.pending) > 0 || r.log.handed < r.log.last() ||
 		r.softState() != r.out.soft || r.hardState() != r.out.handed ||
 		(r.log.snapshot != nil && !r.log.snapshotHanded) ||
-		len(r.reads.states.pending) > 0 || len(r.transfer.results.pending) > 0 ||
+		len(r.reads.answers()) > 0 || len(r.transfer.ended()) > 0 ||
 		r.log.hasCommitted(r.cfg.MaxCommittedSizePerReady)
 }
 
@@ -101,8 +101,8 @@ func (r *raft) nextReady(rd *Ready) error {
 	rd.Entries = r.log.unwritten()
 	rd.CommittedEntries = committed
 	rd.Messages = r.out.ready.peek()
-	rd.ReadStates = r.reads.states.peek()
-	rd.Transfers = r.transfer.results.peek()
+	rd.ReadStates = r.reads.answers()
+	rd.Transfers = r.transfer.ended()
 	rd.Mark = r.out.mark
 	if soft := r.softState(); soft != r.out.soft {
 		rd.SoftState = &SoftState{Lead: soft.Lead, RaftState: soft.RaftState}
@@ -137,8 +137,8 @@ func (r *raft) accept(rd *Ready) {
 	}
 	r.out.soft, r.out.handed, r.out.handedVersion = r.softState(), r.hardState(), r.out.version
 	r.out.ready.take(len(rd.Messages))
-	r.reads.states.take(len(rd.ReadStates))
-	r.transfer.results.take(len(rd.Transfers))
+	r.reads.take(rd.ReadStates)
+	r.transfer.take(rd.Transfers)
 	r.log.handed = last
 	if rd.Snapshot != nil {
 		r.log.handOutSnapshot()

@@ -45,8 +45,8 @@ func (r *raft) checkProposal(ents []*raftpb.Entry) error {
 	switch {
 	case r.withoutVote():
 		return dropped(DropNotMember)
-	case r.transfer.target != None:
-		return &ProposalDroppedError{Reason: DropTransferring, Target: r.transfer.target}
+	case r.transfer.to() != None:
+		return &ProposalDroppedError{Reason: DropTransferring, Target: r.transfer.to()}
 	}
 	size := payloadBytes(ents)
 	if r.leader.uncommitted > 0 && size > 0 && r.leader.uncommitted+size > r.cfg.MaxUncommittedSize {
@@ -119,7 +119,7 @@ func (r *raft) committedInTerm() bool { return r.log.committed >= r.leader.termS
 // flush makes the messages that have become due since the last call: appends are
 // put together here, so that proposals which arrive together travel together.
 func (r *raft) flush() {
-	if (r.leader != nil && r.leader.replicate) || len(r.reads.arrived) > 0 {
+	if (r.leader != nil && r.leader.replicate) || (r.reads != nil && len(r.reads.arrived) > 0) {
 		r.flushAll()
 	}
 }
@@ -297,7 +297,7 @@ func (r *raft) heartbeatAcked(m *raftpb.Message) error {
 		r.leader.replicate = true
 	}
 	r.transferIfReady(pr)
-	if round, ok := decodeRound(m.Context); ok && round <= r.reads.round {
+	if round, ok := decodeRound(m.Context); ok && r.reads != nil && round <= r.reads.round {
 		pr.AckedRound = max(pr.AckedRound, round)
 		r.answerReads()
 	}

@@ -32,11 +32,11 @@ func everything(t *testing.T) *raft {
 	r.room().entries.next()
 	r.room().hardStates.next()
 	r.lastHeartbeatResp = &raftpb.Message{}
-	r.transfer = transfer{target: 2, began: 95, told: true, awaited: 3}
+	r.transfer = &transfer{target: 2, began: 95, told: true, awaited: 3}
 	r.transfer.results.add(TransferResult{Target: 5})
 	fillLog(&r.log)
 	fillOutbox(&r.out)
-	fillReads(&r.reads)
+	fillReads(r.takesReads())
 	r.leader = &leadership{
 		table: progress.Table(nil).Configure(conf, 20, 1), epochs: 6, termStart: 25, pendingConf: 21, uncommitted: 11,
 		checkedLast: 24, replicate: true,

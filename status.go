@@ -80,7 +80,7 @@ func (r *raft) basicStatus() BasicStatus {
 		FirstIndex:     r.log.firstIndex(),
 		LastIndex:      r.log.last(),
 		Durable:        r.log.durable,
-		LeadTransferee: r.transfer.target,
+		LeadTransferee: r.transfer.to(),
 		ConfigVersion:  r.confVersion,
 		Lease:          r.failed == nil && r.state == StateLeader && r.committedInTerm() && r.leaseHolds(),
 	}

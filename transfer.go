@@ -23,16 +23,46 @@ type transfer struct {
 	results batch[TransferResult]
 }
 
+// to returns the member that shall lead, while this one still does, or None.
+func (t *transfer) to() uint64 {
+	if t == nil {
+		return None
+	}
+	return t.target
+}
+
+// mayElect reports whether a member may campaign because it was told to, or is to
+// be told.
+func (t *transfer) mayElect() bool { return t != nil && (t.target != None || t.told) }
+
+// ended returns what is to be told of transfers.
+func (t *transfer) ended() []TransferResult {
+	if t == nil {
+		return nil
+	}
+	return t.results.peek()
+}
+
+// take drops results that were handed out.
+func (t *transfer) take(results []TransferResult) {
+	if len(results) > 0 {
+		t.results.take(len(results))
+	}
+}
+
 // transferLeader begins to hand leadership over to target.
 func (r *raft) transferLeader(target uint64) error {
 	pr := r.leader.table.Get(target)
 	switch {
-	case target == r.id || target == r.transfer.target && target != None:
+	case target == r.id || target == r.transfer.to() && target != None:
 		return nil
 	case pr == nil:
 		return &TransferError{Target: target, Reason: "no member has this id"}
 	case pr.Learner():
 		return &TransferError{Target: target, Reason: "a learner cannot lead"}
+	}
+	if r.transfer == nil {
+		r.transfer = &transfer{}
 	}
 	if r.transfer.target != None {
 		r.endTransfer(fmt.Sprintf("%d is to lead instead", target))
@@ -47,7 +77,7 @@ func (r *raft) transferLeader(target uint64) error {
 
 // transferIfReady tells the target to campaign once its log is complete.
 func (r *raft) transferIfReady(pr *progress.Progress) {
-	if pr.ID != r.transfer.target || pr.Match != r.log.last() {
+	if pr.ID != r.transfer.to() || pr.Match != r.log.last() {
 		return
 	}
 	r.transfer.told = true
@@ -58,7 +88,7 @@ func (r *raft) transferIfReady(pr *progress.Progress) {
 
 // transferRefused handles the target's word that it may not campaign.
 func (r *raft) transferRefused(m *raftpb.Message) error {
-	if pr := r.answeredBy(m); pr != nil && pr.ID == r.transfer.target {
+	if pr := r.answeredBy(m); pr != nil && pr.ID == r.transfer.to() {
 		r.endTransfer("the target refused: it may not campaign now")
 	}
 	return nil
@@ -67,7 +97,7 @@ func (r *raft) transferRefused(m *raftpb.Message) error {
 // transferTimedOut ends a transfer that takes longer than an election timeout, so
 // that proposals are taken again.
 func (r *raft) transferTimedOut() {
-	if r.transfer.target != None && r.clock.now-r.transfer.began >= uint64(r.cfg.ElectionTick) {
+	if r.transfer.to() != None && r.clock.now-r.transfer.began >= uint64(r.cfg.ElectionTick) {
 		r.endTransfer("the target did not take over within an election timeout")
 	}
 }
@@ -82,15 +112,17 @@ func (r *raft) endTransfer(reason string) {
 // awaitSuccessor notes that this leader stepped down during a transfer: the next
 // leader tells how it ended.
 func (r *raft) awaitSuccessor() {
-	r.transfer.awaited, r.transfer.target, r.transfer.told = r.transfer.target, None, false
+	if t := r.transfer; t != nil {
+		t.awaited, t.target, t.told = t.target, None, false
+	}
 }
 
 // settleTransfer ends a transfer by the leader that came of it.
 func (r *raft) settleTransfer(lead uint64) {
-	target := r.transfer.awaited
-	if target == None {
+	if r.transfer == nil || r.transfer.awaited == None {
 		return
 	}
+	target := r.transfer.awaited
 	r.transfer.awaited = None
 	result := TransferResult{Target: target}
 	if lead != target {

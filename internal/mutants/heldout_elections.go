@@ -178,7 +178,7 @@ func heldOutLeaders() []Mutant {
 			Change:   "Proposals are taken while leadership is transferred: under load the target never catches up.",
 			Expected: rules(Liveness),
 			Replacements: at("replication.go",
-				`case r.transfer.target != None:`,
+				`case r.transfer.to() != None:`,
 				`case false:`),
 		},
 		{

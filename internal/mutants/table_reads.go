@@ -17,8 +17,8 @@ func tableReads() []Mutant {
 			Change:   "The lease goes on while leadership is transferred: the target is elected in spite of it.",
 			Expected: rules(Linearizability),
 			Replacements: at("readonly.go",
-				`if !r.reads.leased || r.transfer.target != None || r.transfer.told {`,
-				`if !r.reads.leased {`),
+				`if r.reads == nil || !r.reads.leased || r.transfer.mayElect() {`,
+				`if r.reads == nil || !r.reads.leased {`),
 		},
 		{
 			Number: "21", Name: "lease-from-receipt",
