@@ -11,18 +11,16 @@ func nextSlab(size int) int { return min(max(2*size, 4), maxSlab) }
 // slab hands out pointers into arrays that are allocated a few elements at a
 // time. Nothing is ever taken back: what was handed out belongs to its holder.
 type slab[T any] struct {
-	free []T
-	size int
+	block []T
+	used  int
 }
 
 func (s *slab[T]) next() *T {
-	if len(s.free) == 0 {
-		s.size = nextSlab(s.size)
-		s.free = make([]T, s.size)
+	if s.used == len(s.block) {
+		s.block, s.used = make([]T, nextSlab(len(s.block))), 0
 	}
-	x := &s.free[0]
-	s.free = s.free[1:]
-	return x
+	s.used++
+	return &s.block[s.used-1]
 }
 
 // batch collects values until they are taken. The slice taken is cut from a
