@@ -370,7 +370,7 @@ func (r *run) undisturbed(work func() error) error {
 	case err != nil:
 		return err
 	case v.failedReads > 0 || v.unknownOutcome > 0:
-		return fmt.Errorf("%d reads and %d writes have failed", v.failedReads, v.unknownOutcome)
+		return fmt.Errorf("%d reads and %d writes have failed: %s", v.failedReads, v.unknownOutcome, v.said)
 	case max(v.slowestRead, v.slowestWrite) > r.o.limit:
 		return fmt.Errorf("a read took %v and a write %v, and %v is the limit", v.slowestRead, v.slowestWrite, r.o.limit)
 	}

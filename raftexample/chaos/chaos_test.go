@@ -186,13 +186,15 @@ func TestAWatchSeesWhatBeginsDuringIt(t *testing.T) {
 	w := &clients{start: time.Now().Add(-time.Hour), histories: map[string][]porcupine.Operation{}}
 	begun := w.now()
 	stop := w.startWatch()
-	w.record(porcupine.Operation{Call: begun - 1}, access{}, unserved)
-	w.record(porcupine.Operation{Call: w.now()}, access{verb: put}, unknownOutcome)
-	w.record(porcupine.Operation{Call: w.now()}, access{}, unserved)
-	w.record(porcupine.Operation{Call: w.now() - int64(time.Nanosecond)}, access{}, served)
+	w.record(porcupine.Operation{Call: begun - 1}, access{}, unserved, "said")
+	w.record(porcupine.Operation{Call: w.now()}, access{verb: put}, unknownOutcome, "said")
+	w.record(porcupine.Operation{Call: w.now()}, access{}, unserved, "said")
+	w.record(porcupine.Operation{Call: w.now()}, access{verb: put}, unanswered, "")
+	w.record(porcupine.Operation{Call: w.now() - int64(time.Nanosecond)}, access{}, served, "said")
 	v := stop()
 	require.Equal(t, 1, v.failedReads)
 	require.Equal(t, 1, v.unknownOutcome)
+	require.Equal(t, "said", v.said)
 	require.Positive(t, v.slowestRead)
 }
 

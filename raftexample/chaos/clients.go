@@ -9,12 +9,14 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/anishathalye/porcupine"
 
 	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
+	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
 // Clients access keys in groups, so that they meet; a group goes on to its next keys
@@ -60,6 +62,7 @@ type watch struct {
 	since                       int64
 	slowestRead, slowestWrite   time.Duration
 	failedReads, unknownOutcome int
+	said                        string // to the last that has failed
 	ended                       bool
 }
 
@@ -150,7 +153,7 @@ func (w *clients) access(client int, in access, first int, repeatable bool) (see
 	if outcome != served {
 		op.Return, op.Output = math.MaxInt64, seen{unknown: true}
 	}
-	w.record(op, in, outcome)
+	w.record(op, in, outcome, string(a.body))
 	return out, outcome
 }
 
@@ -188,7 +191,7 @@ func (w *clients) listKeys(client int, prefix string, first int) {
 		}
 	}
 	if outcome != served {
-		w.record(op, access{}, outcome)
+		w.record(op, access{}, outcome, string(a.body))
 		return
 	}
 	shown, l := map[string]seen{}, list{index: body.Index, revisions: map[string]uint64{}}
@@ -199,7 +202,7 @@ func (w *clients) listKeys(client int, prefix string, first int) {
 		key := prefix + name
 		op.Input, op.Output = access{key: key}, shown[key]
 		l.revisions[key] = shown[key].revision
-		w.record(op, access{key: key}, served)
+		w.record(op, access{key: key}, served, "")
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -213,8 +216,9 @@ const (
 	served outcome = iota
 	// unserved is without effect.
 	unserved
-	// unknownOutcome is what the member says, unanswered that it says nothing: the
-	// connection has ended, as connections do.
+	// unknownOutcome is what the member says, unanswered that nobody can say anything:
+	// the connection has ended, as connections do, or the member hears of no outcomes
+	// any more, because it was removed.
 	unknownOutcome
 	unanswered
 )
@@ -242,7 +246,7 @@ func (w *clients) attempts(rq request, first int) (answer, outcome) {
 			last = now
 		}
 		if last != unserved && !rq.repeatable {
-			return answer{}, last
+			return a, last
 		}
 		w.mu.Lock()
 		w.counts.retried++
@@ -266,18 +270,20 @@ func (w *clients) attempt(ctx context.Context, n *node, rq request) (answer, out
 		return a, served
 	case a.code == "unavailable" || a.code == "not_leader":
 		return a, unserved
+	case strings.Contains(string(a.body), raftnode.ErrRemoved.Error()):
+		return a, unanswered
 	}
 	return a, unknownOutcome
 }
 
 // record keeps an operation, unless it had no effect.
-func (w *clients) record(op porcupine.Operation, in access, o outcome) {
+func (w *clients) record(op porcupine.Operation, in access, o outcome, said string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	took := time.Duration(w.now() - op.Call)
 	w.counts.slowest, w.counts.overall = max(w.counts.slowest, took), max(w.counts.overall, took)
 	if v := w.watch; v != nil && op.Call >= v.since && !v.ended {
-		v.see(in.verb != get, o, took)
+		v.see(in.verb != get, o, took, said)
 	}
 	switch {
 	case o == unserved || o != served && in.verb == get:
@@ -293,14 +299,14 @@ func (w *clients) record(op porcupine.Operation, in access, o outcome) {
 	w.histories[in.key] = append(w.histories[in.key], op)
 }
 
-func (v *watch) see(write bool, o outcome, took time.Duration) {
+func (v *watch) see(write bool, o outcome, took time.Duration, said string) {
 	switch {
 	case !write && o != served:
-		v.failedReads++
+		v.failedReads, v.said = v.failedReads+1, said
 	case write && o == unanswered:
 		// Nothing was promised of connections.
 	case write && o != served:
-		v.unknownOutcome++
+		v.unknownOutcome, v.said = v.unknownOutcome+1, said
 	case write:
 		v.slowestWrite = max(v.slowestWrite, took)
 	default:
