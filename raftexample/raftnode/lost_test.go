@@ -51,7 +51,7 @@ func TestAWriteThatItsLeaderTookAwayIsNotWaitedForInVain(t *testing.T) {
 		require.ErrorIs(t, err, ErrUnknownOutcome)
 		require.NotErrorIs(t, err, ErrNotServed, "it may still be on its way")
 		require.ErrorContains(t, err, "gone")
-		require.Equal(t, graceTicks*b.cfg.TickInterval, time.Since(start))
+		require.Equal(t, patienceTicks*b.cfg.TickInterval, time.Since(start))
 		require.Zero(t, b.waiting.len())
 	})
 }

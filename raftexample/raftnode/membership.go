@@ -113,7 +113,7 @@ func (n *Node) RemoveMember(ctx context.Context, id uint64) error {
 	}
 	if id == n.cfg.ID {
 		if target := n.successor(); target != raft.None {
-			if err := n.transfer(ctx, target); err != nil {
+			if err := n.retire(ctx, target); err != nil {
 				return err
 			}
 			return raft.ErrNotLeader
@@ -183,8 +183,7 @@ func (n *Node) transfer(ctx context.Context, target uint64) error {
 }
 
 // Handover hands leadership to another member, if this one leads and there is
-// another that can. It returns when the others should know of the new leader: until
-// then they pass proposals on to this one.
+// another that can. It returns when this one may go.
 func (n *Node) Handover(ctx context.Context) error {
 	if n.mustLead() != nil {
 		return nil
@@ -193,6 +192,12 @@ func (n *Node) Handover(ctx context.Context) error {
 	if target == raft.None {
 		return nil
 	}
+	return n.retire(ctx, target)
+}
+
+// retire hands leadership over for good, and waits until the others should know of the
+// new leader: until then they pass proposals on to this one.
+func (n *Node) retire(ctx context.Context, target uint64) error {
 	if err := n.transfer(ctx, target); err != nil {
 		return err
 	}

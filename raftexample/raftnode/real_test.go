@@ -332,33 +332,62 @@ func order(t *testing.T, value string) int {
 	return round*1_000_000 + i
 }
 
-// Writes through any member outlive that leadership goes round, each at its first
-// attempt: nothing is lost on the way to a leader that has just gone.
+// writeOnce writes through the members until ctx ends, each write in one attempt, and
+// returns how many there were and how many have failed.
+func (c *cluster) writeOnce(ctx context.Context, members ...*replica) (writes, failed func() int64) {
+	var all, bad atomic.Int64
+	var wg sync.WaitGroup
+	for worker := range 12 {
+		r := members[worker%len(members)]
+		wg.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				attempt, cancel := context.WithTimeout(c.t.Context(), patience)
+				if err := r.Put(attempt, fmt.Sprint(worker), []byte(strconv.Itoa(i))); err != nil {
+					bad.Add(1)
+					c.t.Logf("write %d of %d at %d: %v", i, worker, r.id, err)
+				}
+				cancel()
+				all.Add(1)
+			}
+		})
+	}
+	return all.Load, func() int64 { wg.Wait(); return bad.Load() }
+}
+
+// Writes through any member outlive that leadership goes round: nothing is lost on the
+// way to a leader that has just gone.
 func TestNoWriteIsLostWhenLeadershipIsHandedOver(t *testing.T) {
 	c := newCluster(t, 3, raftnode.Config{}, memFS)
 	c.put(c.leader(), "a", "0")
 	ctx, cancel := context.WithCancel(t.Context())
-	var writes, failed atomic.Int64
-	var wg sync.WaitGroup
-	for worker := range 12 {
-		r := c.replicas[uint64(1+worker%3)]
-		wg.Go(func() {
-			for i := 0; ctx.Err() == nil; i++ {
-				attempt, cancel := context.WithTimeout(t.Context(), patience)
-				if err := r.Put(attempt, fmt.Sprint(worker), []byte(strconv.Itoa(i))); err != nil {
-					failed.Add(1)
-					t.Logf("write %d of %d at %d: %v", i, worker, r.id, err)
-				}
-				cancel()
-				writes.Add(1)
-			}
-		})
-	}
+	writes, failed := c.writeOnce(ctx, c.replicas[1], c.replicas[2], c.replicas[3])
 	for range 10 {
 		from := c.leader()
 		c.eventually(func() bool { return from.Handover(c.context()) == nil && from.Status().Role != "leader" }, "a handover")
 	}
 	cancel()
-	wg.Wait()
-	require.Zero(t, failed.Load(), "of %d", writes.Load())
+	require.Zero(t, failed(), "of %d", writes())
+}
+
+func TestNoWriteOfOthersIsLostWhenTheLeaderIsRemoved(t *testing.T) {
+	c := newCluster(t, 5, raftnode.Config{RemovalGrace: 200 * time.Millisecond}, memFS)
+	c.put(c.leader(), "a", "0")
+	for range 2 {
+		leader := c.leader()
+		var others []*replica
+		for _, r := range c.replicas {
+			if r != leader {
+				others = append(others, r)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		writes, failed := c.writeOnce(ctx, others...)
+		c.eventually(func() bool { return writes() > 100 }, "writes")
+		c.change(func(r *replica) error { return r.RemoveMember(c.context(), leader.id) })
+		before := writes()
+		c.eventually(func() bool { return writes() > before+100 }, "more writes")
+		cancel()
+		require.Zero(t, failed(), "of %d", writes())
+		c.stop(leader.id)
+	}
 }
