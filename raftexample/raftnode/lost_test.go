@@ -191,3 +191,27 @@ func TestProposalsOfOthersWaitForTheEndOfAHandover(t *testing.T) {
 		})
 	}
 }
+
+// The others pass proposals on to a leader until they know of the next one.
+func TestALeaderThatIsToGoStaysUntilOthersKnow(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		goes func(b *bench) error
+		want error
+	}{
+		{"it is removed", func(b *bench) error { return b.RemoveMember(context.Background(), 1) }, raft.ErrNotLeader},
+		{"it is shut down", func(b *bench) error { return b.Handover(context.Background()) }, nil},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, Config{})
+			b.raft.setStatus(raft.Status{
+				BasicStatus: raft.BasicStatus{ID: 1, RaftState: raft.StateLeader},
+				Progress:    []raft.PeerStatus{{ID: 2, RecentActive: true}},
+			})
+			b.raft.transfer = func(context.Context, uint64) error { return nil }
+			start := time.Now()
+			require.Equal(t, tt.want, tt.goes(b), tt.name)
+			require.Equal(t, graceTicks*b.cfg.TickInterval, time.Since(start), tt.name)
+		})
+	}
+}
