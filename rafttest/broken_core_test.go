@@ -17,6 +17,7 @@ import (
 const brokenCore = "RAFTTEST_BROKEN_CORE"
 
 func TestFailuresOfABrokenCoreAreRepeatedAndShrunk(t *testing.T) {
+	skipUnderRace(t)
 	if testing.Short() {
 		t.Skip("builds a broken copy of the core")
 	}

@@ -66,6 +66,7 @@ func (m move) renamed(name *naming, there *node) move {
 }
 
 func TestStatesThatDifferInNamesOnlyHaveOneFingerprint(t *testing.T) {
+	skipUnderRace(t)
 	rng := rand.New(rand.NewPCG(1, 2))
 	models := tinyModels(t)
 	models[0].Budget = Budget{Terms: 4, Timeouts: Many, Heartbeats: 3, Proposals: 3, Crashes: 2, Drops: 4, Duplicates: 2, Reorders: 2,
@@ -102,6 +103,7 @@ func TestStatesThatDifferInNamesOnlyHaveOneFingerprint(t *testing.T) {
 }
 
 func TestSymmetryLeavesNoStateOut(t *testing.T) {
+	skipUnderRace(t)
 	for _, m := range tinyModels(t) {
 		x := explorerOf(t, m)
 		found := map[fingerprint]bool{}
@@ -129,6 +131,7 @@ func TestSymmetryLeavesNoStateOut(t *testing.T) {
 }
 
 func TestWhatArrivesAtOnceHidesNothing(t *testing.T) {
+	skipUnderRace(t)
 	for _, m := range tinyModels(t) {
 		members := func(patient bool) (found map[fingerprint]bool, states uint64) {
 			x := explorerOf(t, m)
@@ -150,6 +153,7 @@ func TestWhatArrivesAtOnceHidesNothing(t *testing.T) {
 }
 
 func TestDifferentPlacesOfMessagesAreDifferentStates(t *testing.T) {
+	skipUnderRace(t)
 	x := explorerOf(t, model(t, "replication"))
 	w := x.workers[0]
 	prints := map[fingerprint][]node{}
@@ -215,6 +219,7 @@ func requireReplay(t *testing.T, e *Exploration) {
 const exploredCore = "RAFTTEST_EXPLORED_CORE"
 
 func TestABrokenCoreIsFoundByTheShortestWay(t *testing.T) {
+	skipUnderRace(t)
 	if testing.Short() {
 		t.Skip("builds a broken copy of the core")
 	}

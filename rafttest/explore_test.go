@@ -35,15 +35,35 @@ var statesOf = map[string]uint64{
 func TestEveryModelIsExploredToItsEnd(t *testing.T) {
 	for _, m := range Models() {
 		t.Run(m.Name, func(t *testing.T) {
+			if underRace && statesOf[m.Name] > smallModel {
+				t.Skip("smaller models do all that this one does in parallel")
+			}
+			m.Workers = 2
+			e := explore(t, m)
+			require.Nil(t, e.Violation, "%v", e)
+			require.True(t, e.Complete(), "%v", e)
+			assert.Equal(t, statesOf[m.Name], e.States)
+		})
+	}
+}
+
+// smallModel is how many states are looked through soon, even when that is done twice.
+const smallModel = 30_000
+
+func TestWhatIsFoundDoesNotDependOnTheNumberOfWorkers(t *testing.T) {
+	skipUnderRace(t)
+	for _, m := range Models() {
+		if statesOf[m.Name] > smallModel {
+			continue
+		}
+		t.Run(m.Name, func(t *testing.T) {
 			m.Workers = 1
 			alone := explore(t, m)
-			require.Nil(t, alone.Violation, "%v", alone)
-			require.True(t, alone.Complete(), "%v", alone)
-			m.Workers = 2
-			both := explore(t, m)
-			assert.Equal(t, []uint64{alone.States, alone.Moves}, []uint64{both.States, both.Moves})
-			assert.Equal(t, alone.Depth, both.Depth)
-			assert.Equal(t, statesOf[m.Name], alone.States)
+			m.Workers = 3
+			several := explore(t, m)
+			assert.Equal(t, []uint64{alone.States, alone.Moves}, []uint64{several.States, several.Moves})
+			assert.Equal(t, alone.Depth, several.Depth)
+			assert.Equal(t, alone.Marks, several.Marks)
 		})
 	}
 }

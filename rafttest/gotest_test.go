@@ -38,6 +38,7 @@ func runGoTest(t *testing.T, files map[string]string) (out string, err error) {
 }
 
 func TestTheGoTestOfAScheduleFailsAsLongAsARuleIsBroken(t *testing.T) {
+	skipUnderRace(t)
 	s := parse(t, `
 breaks: "no panic"
 members: 1

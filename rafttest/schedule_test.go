@@ -39,7 +39,7 @@ func captureFailures(t *testing.T, n int, visit func(o Options, r Result, s *Sch
 
 func TestAScheduleBreaksTheRuleThatItsRunBroke(t *testing.T) {
 	rules := map[Rule]int{}
-	captureFailures(t, 100, func(o Options, r Result, s *Schedule) {
+	captureFailures(t, int(fewer(100)), func(o Options, r Result, s *Schedule) {
 		require.Equal(t, r.Violation.Rule, s.Rule, "seed %d", o.Seed)
 		out, err := s.Replay()
 		require.NoError(t, err)
@@ -47,11 +47,13 @@ func TestAScheduleBreaksTheRuleThatItsRunBroke(t *testing.T) {
 		require.Equal(t, s.Rule, out.Violation.Rule)
 		rules[s.Rule]++
 	})
-	assert.Greater(t, len(rules), 2, "%v", rules)
+	if !underRace {
+		assert.Greater(t, len(rules), 2, "%v", rules)
+	}
 }
 
 func TestAScheduleIsAsReadAsItWasWritten(t *testing.T) {
-	captureFailures(t, 8, func(o Options, r Result, s *Schedule) {
+	captureFailures(t, int(fewer(8)), func(o Options, r Result, s *Schedule) {
 		again, err := ParseSchedule(strings.NewReader(s.String()))
 		require.NoError(t, err)
 		again.Setup.NewStateMachine = o.NewStateMachine
@@ -65,7 +67,7 @@ func TestAScheduleIsAsReadAsItWasWritten(t *testing.T) {
 }
 
 func TestARunThatPassesIsRepeatedToItsEnd(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range fewer(10) {
 		r, s, err := Capture(Options{Seed: seed})
 		require.NoError(t, err)
 		require.Nil(t, r.Violation)
@@ -80,7 +82,7 @@ func TestARunThatPassesIsRepeatedToItsEnd(t *testing.T) {
 // fairAnywhere cuts runs that pass anywhere: what comes then is fair, so that
 // nothing may be missing.
 func TestTheEndOfAFairScheduleFindsNothingWhereNothingIsWrong(t *testing.T) {
-	for seed := range uint64(40) {
+	for seed := range fewer(40) {
 		_, s, err := Capture(Options{Seed: seed, Duration: 2 * time.Second})
 		require.NoError(t, err)
 		for _, share := range []int{0, 1, 2, 3} {

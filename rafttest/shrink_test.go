@@ -11,7 +11,7 @@ import (
 )
 
 func TestAShrunkScheduleIsShortAndBreaksTheSameRule(t *testing.T) {
-	captureFailures(t, 4, func(o Options, r Result, s *Schedule) {
+	captureFailures(t, int(fewer(4)), func(o Options, r Result, s *Schedule) {
 		before := s.String()
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
