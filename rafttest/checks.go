@@ -190,6 +190,27 @@ func (c *cluster) checkGap(m *member, s *raft.BasicStatus) {
 			change, s.Applied)
 		v.Cells = []Cell{{Member: m.id, Index: change}}
 	}
+	c.checkTwoChanges(m, s)
+}
+
+// checkTwoChanges looks whether the log of a member that campaigns has more than one
+// change that it has not applied: a change is made when the one before is applied, so
+// that all but the last are committed, whatever the member knows.
+func (c *cluster) checkTwoChanges(m *member, s *raft.BasicStatus) {
+	first := uint64(0)
+	for i := max(s.Applied, c.truth.bootstrapped) + 1; i <= s.LastIndex; i++ {
+		term, err := m.rn.Term(i)
+		if err != nil || !c.truth.changesConfig(i, term) {
+			continue
+		}
+		if first != 0 {
+			v := c.broken(NoConfigGap, m, "it campaigns in term %d; its log has changes at %d and at %d, and %d is applied", s.Term,
+				first, i, s.Applied)
+			v.Cells = []Cell{{Member: m.id, Index: first}, {Member: m.id, Index: i}}
+			return
+		}
+		first = i
+	}
 }
 
 func (c *cluster) checkLeader(m *member, s *raft.BasicStatus) {

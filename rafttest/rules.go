@@ -43,7 +43,8 @@ const (
 	// common members with the next in all majorities, and one is changed at a time
 	// (thesis §4.1).
 	ConfigurationSafety Rule = "configuration safety"
-	// NoConfigGap: who campaigns has applied every change that it knows is committed.
+	// NoConfigGap: who campaigns has applied every change that it knows is committed, and
+	// every one but the last of its log (thesis §4.1).
 	NoConfigGap Rule = "no config gap"
 	// PreVotePurity: asking for and answering a pre-vote changes neither term nor
 	// vote (thesis §9.6).
