@@ -20,6 +20,7 @@ const (
 	markDiskLost
 	markHistoryLinearizable
 	markHistoryTooLongToDecide
+	markJointConfigurationCutInHalves
 	markJointConfigurationEntered
 	markLeaderSteppedDown
 	markLeaderElected
@@ -100,6 +101,7 @@ var markNames = [marksCount]string{
 	markDiskLost:                        "a disk was lost",
 	markHistoryLinearizable:             "a history was linearizable",
 	markHistoryTooLongToDecide:          "a history was too long to decide",
+	markJointConfigurationCutInHalves:   "a joint configuration was cut in halves",
 	markJointConfigurationEntered:       "a joint configuration was entered",
 	markLeaderSteppedDown:               "a leader stepped down",
 	markLeaderElected:                   "a leader was elected",

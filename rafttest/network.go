@@ -258,10 +258,32 @@ func (s *Sim) partition() {
 		apart(ids[0], ids[1])
 		s.c.mark(markOneLinkCut)
 	}
+	s.healLater()
+}
+
+// healLater lets a partition end, or not.
+func (s *Sim) healLater() {
+	n := &s.net
 	n.epoch++
 	if s.rng.IntN(4) > 0 { // else for good
 		s.queue.push(event{at: s.c.now + 50_000 + s.rng.Uint64N(1_000_000), kind: evHealLinks, a: n.epoch})
 	}
+}
+
+// partHalves cuts a leader that has just entered a joint configuration, and those who
+// are new in it, off from the others, who do not know yet that it is in force.
+func (s *Sim) partHalves(lead *member) {
+	outgoing := lead.conf.GetVotersOutgoing()
+	for _, id := range s.c.voting() {
+		for _, other := range outgoing {
+			if other != lead.id && (id == lead.id || !contains(outgoing, id)) {
+				s.net.cutLink(id, other)
+				s.net.cutLink(other, id)
+			}
+		}
+	}
+	s.c.mark(markJointConfigurationCutInHalves)
+	s.healLater()
 }
 
 // leaderFirst puts the leader at the place that partitions treat worst, in every

@@ -99,6 +99,10 @@ func (s *Sim) drawChange(conf *raftpb.ConfState) *raftpb.ConfChangeSingle {
 // soon as anybody has applied it.
 func (s *Sim) configured(m *member) {
 	s.pendingStarts = append(s.pendingStarts, m.conf)
+	if lead := s.c.leader(); lead == m && !s.calm && len(m.conf.GetVotersOutgoing()) > 0 && s.chance(s.faults.Partition/4) {
+		s.partHalves(m)
+		s.noteLinks()
+	}
 }
 
 // startAdded starts the members that configurations have named.
