@@ -68,14 +68,6 @@ func heldOutReads() []Mutant {
 				"\n"),
 		},
 		{
-			Number: "H65", Name: "lease-outlives-a-change",
-			Change:   "A configuration change does not end the lease, though those who promised may be no majority any more.",
-			Expected: rules(Linearizability),
-			Replacements: at("membership.go",
-				"r.reads.leased = false\n",
-				"\n"),
-		},
-		{
 			Number: "H66", Name: "round-waits-for-the-incoming-half",
 			Change: "In a joint configuration a read or a lease is confirmed by the new voters alone, " +
 				"while the old ones may have another leader.",

@@ -78,7 +78,8 @@ func (m Mutant) Files() []string {
 // are held out.
 func All() []Mutant {
 	return slices.Concat(tableElections(), tableReplication(), tableMembership(), tableReads(),
-		heldOutElections(), heldOutLeader(), heldOutLog(), heldOutDurability(), heldOutMembership(), heldOutReads())
+		heldOutElections(), heldOutLeader(), heldOutLog(), heldOutDurability(), heldOutMembership(), heldOutReads(),
+		heldOutTerms(), heldOutLeading(), heldOutFollowing(), heldOutStored(), heldOutAnswers(), heldOutMembers(), heldOutTransfers())
 }
 
 // ByName returns the broken copy with this name or number.
