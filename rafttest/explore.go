@@ -25,8 +25,10 @@ type Budget struct {
 	// Proposals, Reads and Changes are made at leaders, Transfers go from leaders to any
 	// other member, Compactions drop all that a member has applied.
 	Proposals, Reads, Changes, Transfers, Compactions int
-	// Crashes leave any part of the writes under way on the disk.
-	Crashes int
+	// Crashes leave any part of the writes under way on the disk: those of what the
+	// member did last, and all that a disk which stalls holds back. Stalls last until the
+	// member crashes.
+	Crashes, Stalls int
 	// Drops lose a message. Duplicates let one come again, behind all that is under way
 	// on its link by then; Reorders let one overtake those before it.
 	Drops, Duplicates, Reorders int
@@ -45,9 +47,10 @@ type Budget struct {
 //     delivered needs no budget.
 //   - When a member crashes: it has, when it does something next. It starts again at
 //     once: to be down is to hear late.
-//   - Disks that are slow: a write ends at once, or not before a crash. What else a slow
-//     disk does, a slow network does as well, except that it holds back a part of what
-//     a member sends. With SlowWrites, writes end at any time.
+//   - Disks that are slow: a write ends at once, or, where the member crashes right
+//     behind or the disk stalls, not before the crash. What else a slow disk does, a slow
+//     network does as well, except that it holds back a part of what a member sends. With
+//     SlowWrites, writes end at any time.
 //   - State machines that are slow: what is committed is applied at once. With SlowApply,
 //     what changes the configuration is applied at any time.
 //   - Answers that come too late to tell anything, now or ever: they arrive at once.
@@ -165,7 +168,7 @@ func (m *Model) budget() [expenses]int {
 	return [expenses]int{
 		spendTimeout: b.Timeouts, spendTick: b.Heartbeats, spendProposal: b.Proposals, spendRead: b.Reads,
 		spendChange: b.Changes, spendTransfer: b.Transfers, spendCompaction: b.Compactions, spendCrash: b.Crashes,
-		spendDrop: b.Drops, spendDuplicate: b.Duplicates, spendReorder: b.Reorders,
+		spendStall: b.Stalls, spendDrop: b.Drops, spendDuplicate: b.Duplicates, spendReorder: b.Reorders,
 	}
 }
 

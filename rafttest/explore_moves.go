@@ -23,8 +23,10 @@ type move struct {
 	crash uint16
 	// copies: a copy of the message comes again, after all that is under way now.
 	copies bool
-	// stalls: the writes that come of it do not end before the member crashes.
+	// stalls: the writes that come of it do not end before the member crashes. falls: it
+	// crashes right behind, and falls-1 units of the writes that come of it are left.
 	stalls bool
+	falls  uint16
 }
 
 // moves appends all that may happen in n. The order depends on n only.
@@ -45,7 +47,10 @@ func (x *explorer) moves(n *node, to []move) []move {
 		to = x.requests(n, id, m, to)
 	}
 	to = x.crashes(n, to, from)
-	return x.stalls(n, to, from)
+	if x.model.SlowWrites {
+		return to
+	}
+	return x.falls(n, x.stalls(n, to, from), from)
 }
 
 // may appends m if the budget allows it.
@@ -188,8 +193,7 @@ func (x *explorer) crashes(n *node, to []move, from int) []move {
 
 // crash appends m after each crash of its member that is possible.
 func (x *explorer) crash(n *node, to []move, m move) []move {
-	stalled := n.stalled[m.member-1]
-	if !stalled && !x.allows(n, spendCrash, 1) {
+	if !x.allows(n, spendCrash, 1) {
 		return to
 	}
 	f := &x.members.at(n.members[m.member-1]).facts
@@ -204,21 +208,44 @@ func (x *explorer) crash(n *node, to []move, m move) []move {
 	return to
 }
 
-// stalls adds to each move one by which the disk of the member stalls. Writes end at
-// once, or not before a crash: what else a slow disk does, a slow network does too.
+// flows reports whether writes of a move end at once, but for a stall.
+func (m *move) flows(n *node) bool { return m.crash > 0 || !n.stalled[m.member-1] }
+
+// stalls adds to each move one by which the disk of the member stalls.
 func (x *explorer) stalls(n *node, to []move, from int) []move {
-	if x.model.SlowWrites {
-		return to
-	}
 	for _, m := range to[from:] {
-		times := 1
-		if m.crash > 0 && !n.stalled[m.member-1] {
-			times++
-		}
-		if (m.crash > 0 || !n.stalled[m.member-1]) && x.allows(n, spendCrash, times) {
+		if m.flows(n) && x.allows(n, spendStall, 1) {
 			m.stalls = true
 			to = append(to, m)
 		}
 	}
 	return to
+}
+
+// falls adds to each move those behind which the member crashes at once. With a disk
+// that has stalled, it crashes before the next move.
+func (x *explorer) falls(n *node, to []move, from int) []move {
+	for _, m := range to[from:] {
+		times := 1
+		if m.crash > 0 {
+			times++
+		}
+		if m.stalls || !m.flows(n) || !x.allows(n, spendCrash, times) {
+			continue
+		}
+		for k := range x.unitsOf(&m) {
+			m.falls = uint16(k) + 1
+			to = append(to, m)
+		}
+	}
+	return to
+}
+
+// unitsOf returns how many units the writes that come of a move may have, at most.
+func (x *explorer) unitsOf(m *move) int {
+	const most = 2 // a snapshot or an entry of its own, and the hard state
+	if m.kind == ActDeliver {
+		return most + len(x.messages.at(m.message).Entries)
+	}
+	return most
 }

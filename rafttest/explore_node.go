@@ -21,6 +21,7 @@ const (
 	spendDrop
 	spendDuplicate
 	spendReorder
+	spendStall
 	// expenses is a multiple of 8.
 	expenses = 16
 )

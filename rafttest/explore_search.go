@@ -264,7 +264,7 @@ func (w *worker) make(n *node, m *move, to *node) (news bool, v *Violation) {
 	if o.violation != nil {
 		return false, o.violation
 	}
-	if o.idle && m.kind != ActDeliver && m.kind != ActRestart {
+	if o.void || (o.idle && m.kind != ActDeliver && m.kind != ActRestart) {
 		return false, nil
 	}
 	if m.stalls && w.members.at(o.member).facts.writes == 0 {
@@ -272,11 +272,13 @@ func (w *worker) make(n *node, m *move, to *node) (news bool, v *Violation) {
 	}
 	i := m.member - 1
 	to.members[i], to.truth = o.member, o.truth
-	if m.crash > 0 && !n.stalled[i] {
-		w.spend(to, spendCrash, 1)
+	for _, crashes := range [2]bool{m.crash > 0, m.falls > 0} {
+		if crashes {
+			w.spend(to, spendCrash, 1)
+		}
 	}
 	if m.stalls {
-		w.spend(to, spendCrash, 1)
+		w.spend(to, spendStall, 1)
 	}
 	to.stalled[i] = m.stalls || (n.stalled[i] && m.crash == 0)
 	for _, id := range o.sent {

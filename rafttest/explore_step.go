@@ -26,8 +26,10 @@ type outcome struct {
 	member, truth uint32
 	// sent are the messages that it sends; idle says that nothing came of the move, but
 	// for a crash before it.
-	sent      []uint32
-	idle      bool
+	sent []uint32
+	idle bool
+	// void: the move is not possible.
+	void      bool
 	violation *Violation
 }
 
@@ -39,13 +41,14 @@ type memoSlot struct {
 	member, truth uint32
 	sent          [6]uint32
 	count         uint8
-	idle          bool
+	idle, void    bool
 }
 
 type memoKey struct {
 	members        [maxExplored]uint32
 	truth, message uint32
-	n, crash       uint16
+	n              uint16
+	crash, falls   uint16
 	number         uint8
 	kind           ActionKind
 	member, target uint8
@@ -55,15 +58,16 @@ type memoKey struct {
 const memoSlots = 1 << 20
 
 func (k *memoKey) slot() uint64 {
-	atomic := uint64(0)
+	flags := uint64(k.falls) << 1
 	if k.atomic {
-		atomic = 1
+		flags |= 1
 	}
 	f := fingerprint{
 		hi: uint64(k.kind) | uint64(k.member)<<8 | uint64(k.target)<<16 | uint64(k.n)<<24 | uint64(k.number)<<40 |
-			uint64(k.crash)<<48 | atomic<<47,
+			uint64(k.crash)<<48,
 		lo: uint64(k.truth)<<32 | uint64(k.message),
 	}
+	f = f.mixed(flags)
 	for _, m := range k.members {
 		f = f.mixed(uint64(m))
 	}
@@ -74,15 +78,15 @@ func (k *memoKey) slot() uint64 {
 func (w *worker) act(n *node, m *move) outcome {
 	key := memoKey{
 		members: n.members, truth: n.truth, message: m.message, kind: m.kind, member: m.member, target: m.target, n: m.n,
-		crash: m.crash, number: requestNumber(n, m), atomic: w.atomic(n, m),
+		crash: m.crash, falls: m.falls, number: requestNumber(n, m), atomic: w.atomic(n, m),
 	}
 	slot := &w.memo[key.slot()]
 	if slot.key == key {
-		return outcome{member: slot.member, truth: slot.truth, sent: slot.sent[:slot.count], idle: slot.idle}
+		return outcome{member: slot.member, truth: slot.truth, sent: slot.sent[:slot.count], idle: slot.idle, void: slot.void}
 	}
 	o := w.perform(n, m)
 	if len(o.sent) <= len(slot.sent) && o.violation == nil {
-		*slot = memoSlot{key: key, member: o.member, truth: o.truth, count: uint8(len(o.sent)), idle: o.idle}
+		*slot = memoSlot{key: key, member: o.member, truth: o.truth, count: uint8(len(o.sent)), idle: o.idle, void: o.void}
 		copy(slot.sent[:], o.sent)
 	}
 	return o
@@ -114,7 +118,7 @@ func (w *worker) perform(n *node, m *move) outcome {
 		c.flight = append(c.flight, p)
 	}
 	if !w.happen(c, n, m, p, nil) {
-		o.idle = true
+		o.void = true
 		return o
 	}
 	if c.violation != nil {
@@ -154,7 +158,16 @@ func (x *explorer) happen(c *cluster, n *node, m *move, p *packet, tell func(*Ac
 	if !do(c, &a, tell) {
 		return false
 	}
-	x.settle(c, c.member(uint64(m.member)), x.atomic(n, m), tell)
+	acts := c.member(uint64(m.member))
+	x.settle(c, acts, x.atomic(n, m), tell)
+	if m.falls == 0 || c.violation != nil || !acts.up() {
+		return m.falls == 0 || c.violation != nil
+	}
+	if f := factsOf(acts); int(m.falls) > f.units {
+		return false // all of its writes would be left, as before a later crash
+	}
+	do(c, &Action{Kind: ActCrash, Member: acts.id, N: uint64(m.falls) - 1}, tell)
+	x.settle(c, acts, true, tell)
 	return true
 }
 
@@ -201,7 +214,7 @@ func (x *explorer) settle(c *cluster, m *member, atomic bool, tell func(*Action)
 
 // atomic reports whether the writes that come of a move are durable at once.
 func (x *explorer) atomic(n *node, m *move) bool {
-	return !x.model.SlowWrites && !m.stalls && (!n.stalled[m.member-1] || m.crash > 0)
+	return !x.model.SlowWrites && !m.stalls && m.falls == 0 && m.flows(n)
 }
 
 // changes reports whether a batch brings another configuration.

@@ -6,8 +6,8 @@ import "github.com/seed-289bd6ac/raft/raftpb"
 // seconds.
 func Models() []Model {
 	return shipped(map[string]Budget{
-		"election":    {Terms: 2, Timeouts: 2, Crashes: 1},
-		"replication": {Terms: 2, Timeouts: Many, Proposals: 1, Crashes: 1},
+		"election":    {Terms: 2, Timeouts: 2, Crashes: 1, Stalls: 1},
+		"replication": {Terms: 2, Timeouts: Many, Proposals: 1, Crashes: 1, Stalls: 1},
 		"snapshot":    {Terms: 3, Timeouts: Many, Heartbeats: 1, Proposals: 1, Compactions: 1, Drops: 1},
 		"members":     {Terms: 3, Timeouts: Many, Heartbeats: 1, Changes: 1, Drops: 1},
 		"joint":       {Terms: 2, Timeouts: Many, Heartbeats: 1, Changes: 1},
@@ -20,7 +20,7 @@ func Models() []Model {
 // several cores.
 func LargeModels() []Model {
 	return shipped(map[string]Budget{
-		"election":    {Terms: 3, Timeouts: 4, Crashes: 1},
+		"election":    {Terms: 3, Timeouts: 4, Crashes: 1, Stalls: 1},
 		"replication": {Terms: 3, Timeouts: Many, Proposals: 2, Crashes: 1, Drops: 2},
 		"snapshot":    {Terms: 3, Timeouts: Many, Heartbeats: 2, Proposals: 2, Compactions: 2, Drops: 2},
 		"members":     {Terms: 3, Timeouts: Many, Heartbeats: 2, Proposals: 1, Changes: 1, Crashes: 1, Drops: 1},

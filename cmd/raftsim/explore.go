@@ -25,7 +25,7 @@ first, and stops at the nearest one in which a rule of Raft is broken.
 
   -bounds LIST   how often each kind of event may happen, or "many"   (the model's)
                    terms timeouts heartbeats proposals reads changes transfers
-                   compactions crashes drops duplicates reorders
+                   compactions crashes stalls drops duplicates reorders
   -for D         stop after so long                                      (no limit)
   -states N      stop after so many states                               (no limit)
   -parallel N    on so many cores                                     (all of them)
