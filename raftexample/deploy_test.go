@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/model"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/seed-289bd6ac/raft/raftexample/metrics"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
@@ -49,20 +52,53 @@ func TestTheUnitStartsAMember(t *testing.T) {
 	require.Equal(t, "/etc/raftexample/certs/member-2.key", o.member.TLS.Key)
 }
 
-func TestTheComposeFileStartsMembers(t *testing.T) {
-	text := deployed(t, "compose.yml")
-	cluster := regexp.MustCompile(`&cluster "(.*)"`).FindStringSubmatch(text)[1]
-	commands := regexp.MustCompile(`(?m)^ *command: \[(.*)\]$`).FindAllStringSubmatch(text, -1)
-	require.Len(t, commands, 3)
-	for i, command := range commands {
-		var args []string
-		for arg := range strings.SplitSeq(command[1], ", ") {
-			args = append(args, strings.ReplaceAll(strings.Trim(arg, `"`), "*cluster", cluster))
+// parsed decodes a file of which every key must be known.
+func parsed(t *testing.T, name string, into any) {
+	t.Helper()
+	d := yaml.NewDecoder(strings.NewReader(deployed(t, name)))
+	d.KnownFields(true)
+	require.NoError(t, d.Decode(into), name)
+}
+
+// composeFile is what is used of Compose files.
+type composeFile struct {
+	Name     string
+	Services map[string]struct {
+		Build           struct{ Context, Dockerfile string }
+		Image, Restart  string
+		StopGracePeriod model.Duration `yaml:"stop_grace_period"`
+		Healthcheck     struct {
+			Test              []string
+			Interval, Timeout model.Duration
+			StartPeriod       model.Duration `yaml:"start_period"`
 		}
-		o, err := parse(args, io.Discard)
+		Command, Ports, Volumes []string
+	}
+	Volumes map[string]any
+	Member  any `yaml:"x-member"`
+	Cluster any `yaml:"x-cluster"`
+}
+
+func TestTheComposeFileStartsMembers(t *testing.T) {
+	var file composeFile
+	parsed(t, "compose.yml", &file)
+	require.Len(t, file.Services, 3)
+	for id := uint64(1); id <= 3; id++ {
+		name := fmt.Sprint("member", id)
+		service := file.Services[name]
+		o, err := parse(service.Command, io.Discard)
 		require.NoError(t, err)
-		require.EqualValues(t, i+1, o.member.ID)
+		require.Equal(t, id, o.member.ID)
 		require.Len(t, o.member.Cluster, 3)
+		require.Equal(t, fmt.Sprintf("http://%s:12379", name), o.member.Cluster[id-1].URL, "members find each other by name")
+		require.Equal(t, []string{name + ":/data"}, service.Volumes)
+		require.Contains(t, service.Command, "/data")
+		require.Contains(t, file.Volumes, name)
+		require.Regexp(t, `^127\.0\.0\.1:\d+:12380$`, service.Ports[0], "only this machine is served")
+		require.FileExists(t, filepath.Join("deploy", service.Build.Context, service.Build.Dockerfile))
+		check := service.Healthcheck.Test
+		require.Equal(t, []string{"CMD", "/raftexample", "status"}, check[:3])
+		require.Contains(t, deployed(t, "Dockerfile"), `ENTRYPOINT ["/raftexample"]`)
 	}
 }
 
@@ -84,16 +120,41 @@ func told(t *testing.T) string {
 	return w.Body.String()
 }
 
-func TestAlertsAreAboutWhatIsTold(t *testing.T) {
-	all := told(t)
-	alerts, guide := deployed(t, "alerts.yml"), readGuide(t)
-	names := regexp.MustCompile(`raftexample_\w+`).FindAllString(alerts+guide, -1)
-	require.Greater(t, len(names), 10)
-	for _, name := range names {
-		require.Regexp(t, regexp.MustCompile(`(?m)^`+name+`(_count)?[{ ]`), all)
+// alertRules is a file of rules, as Prometheus reads it.
+type alertRules struct {
+	Groups []struct {
+		Name  string
+		Rules []struct {
+			Alert, Expr         string
+			For                 model.Duration
+			Labels, Annotations map[string]string
+		}
 	}
-	for _, alert := range regexp.MustCompile(`alert: (\w+)`).FindAllStringSubmatch(alerts, -1) {
-		require.Contains(t, guide, alert[1], "the guide says what to do")
+}
+
+func TestAlertsAreAboutWhatIsTold(t *testing.T) {
+	var file alertRules
+	parsed(t, "alerts.yml", &file)
+	require.Len(t, file.Groups, 1)
+	all, guide := told(t), readGuide(t)
+	label := regexp.MustCompile(`(\w+)!?="(\w+)"|\$labels\.(\w+)`)
+	for _, rule := range file.Groups[0].Rules {
+		require.Contains(t, guide, rule.Alert, "the guide says what to do")
+		require.Equal(t, strings.Count(rule.Expr, "("), strings.Count(rule.Expr, ")"), rule.Expr)
+		require.Contains(t, []string{"page", "warn"}, rule.Labels["severity"])
+		for _, name := range regexp.MustCompile(`raftexample_\w+`).FindAllString(rule.Expr, -1) {
+			require.Regexp(t, regexp.MustCompile(`(?m)^`+name+`[{ ]`), all)
+		}
+		for _, found := range label.FindAllStringSubmatch(rule.Expr+rule.Annotations["summary"], -1) {
+			switch name := found[1] + found[3]; name {
+			case "job", "instance": // those that Prometheus adds
+			default:
+				require.Regexp(t, `[{,]`+name+`="`+found[2], all)
+			}
+		}
+	}
+	for _, name := range regexp.MustCompile(`raftexample_\w+`).FindAllString(guide, -1) {
+		require.Regexp(t, regexp.MustCompile(`(?m)^`+name+`(_count)?[{ ]`), all)
 	}
 }
 
