@@ -196,5 +196,6 @@ func TestAMemberThatRestsKeepsLittle(t *testing.T) {
 	each := int64(full-heap()) / (3 * groups)
 	runtime.KeepAlive(rested)
 	t.Logf("%d bytes for each member", each)
-	require.Less(t, each, int64(3000))
+	// The aim is a kilobyte; the rest is for what allocators of other platforms round up.
+	require.Less(t, each, int64(1400))
 }

@@ -53,6 +53,10 @@ func (b *batch[T]) take(n int) {
 	}
 }
 
+// calm makes the next arrays small again: what was handed out slowly, over a long
+// time, tells nothing of how much there is to do at once.
+func (b *batch[T]) calm() { b.size = min(b.size, 4) }
+
 // rest lets go of the memory that is kept for the next batch.
 func (b *batch[T]) rest() {
 	if len(b.pending) == 0 {

@@ -81,6 +81,7 @@ const restTicks = 64
 
 // pass lets time pass.
 func (r *raft) pass(ticks int) {
+	r.out.ready.calm()
 	before := r.clock.now
 	r.clock.now += uint64(ticks)
 	if r.clock.now/restTicks != before/restTicks {
@@ -91,6 +92,9 @@ func (r *raft) pass(ticks int) {
 // rest lets go of the memory that is kept for work to come.
 func (r *raft) rest() {
 	r.slabs = nil
+	if r.leader != nil {
+		r.leader.table.Rest()
+	}
 	r.out.rest()
 	r.log.rest()
 }

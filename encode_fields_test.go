@@ -102,26 +102,26 @@ func toldOfTheLeader() []change {
 		{"leader.table", func(r *raft) { r.leader.table = r.leader.table[:2] }},
 	}
 	for field, to := range map[string]func(p *progress.Progress){
-		"ID":                     func(p *progress.Progress) { p.ID = 7 },
-		"Match":                  func(p *progress.Progress) { p.Match++ },
-		"Next":                   func(p *progress.Progress) { p.Next++ },
-		"State":                  func(p *progress.Progress) { p.State++ },
-		"Incoming":               func(p *progress.Progress) { p.Incoming = false },
-		"Outgoing":               func(p *progress.Progress) { p.Outgoing = false },
-		"RecentActive":           func(p *progress.Progress) { p.RecentActive = true },
-		"ProbeSent":              func(p *progress.Progress) { p.ProbeSent = false },
-		"Due":                    func(p *progress.Progress) { p.Due = false },
-		"SentCommit":             func(p *progress.Progress) { p.SentCommit++ },
-		"SearchedFrom":           func(p *progress.Progress) { p.SearchedFrom++ },
-		"PendingSnapshot":        func(p *progress.Progress) { p.PendingSnapshot++ },
-		"Epoch":                  func(p *progress.Progress) { p.Epoch++ },
-		"AckedRound":             func(p *progress.Progress) { p.AckedRound++ },
-		"Inflights.ring":         func(p *progress.Progress) { p.Inflights.Reset() },
-		"Inflights.start":        func(p *progress.Progress) { p.Inflights.FreeTo(21) },
-		"Inflights.count":        func(p *progress.Progress) { p.Inflights.Add(24, 10) },
-		"Inflights.ring[].last":  inflights(21, 10, 22, 10, 24, 10),
-		"Inflights.ring[].bytes": inflights(21, 10, 22, 10, 23, 11),
-		"Inflights.bytes":        inflights(21, 10, 22, 9, 23, 11),
+		"ID":                       func(p *progress.Progress) { p.ID = 7 },
+		"Match":                    func(p *progress.Progress) { p.Match++ },
+		"Next":                     func(p *progress.Progress) { p.Next++ },
+		"State":                    func(p *progress.Progress) { p.State++ },
+		"Incoming":                 func(p *progress.Progress) { p.Incoming = false },
+		"Outgoing":                 func(p *progress.Progress) { p.Outgoing = false },
+		"RecentActive":             func(p *progress.Progress) { p.RecentActive = true },
+		"ProbeSent":                func(p *progress.Progress) { p.ProbeSent = false },
+		"Due":                      func(p *progress.Progress) { p.Due = false },
+		"SentCommit":               func(p *progress.Progress) { p.SentCommit++ },
+		"SearchedFrom":             func(p *progress.Progress) { p.SearchedFrom++ },
+		"PendingSnapshot":          func(p *progress.Progress) { p.PendingSnapshot++ },
+		"Epoch":                    func(p *progress.Progress) { p.Epoch++ },
+		"AckedRound":               func(p *progress.Progress) { p.AckedRound++ },
+		"Inflights.w.ring":         func(p *progress.Progress) { p.Inflights.Reset() },
+		"Inflights.w.start":        func(p *progress.Progress) { p.Inflights.FreeTo(21) },
+		"Inflights.w.count":        func(p *progress.Progress) { p.Inflights.Add(24, 10) },
+		"Inflights.w.ring[].last":  inflights(21, 10, 22, 10, 24, 10),
+		"Inflights.w.ring[].bytes": inflights(21, 10, 22, 10, 23, 11),
+		"Inflights.w.bytes":        inflights(21, 10, 22, 9, 23, 11),
 	} {
 		changes = append(changes, change{"leader.table[]." + field, func(r *raft) { to(&r.leader.table[1]) }})
 	}
@@ -213,7 +213,7 @@ var untold = []struct {
 	{"this member is always active", "leader.table[].RecentActive", nil, func(r *raft) {
 		r.leader.table[0].RecentActive = true
 	}},
-	{"the window turns in its array", "leader.table[].Inflights.start", nil, func(r *raft) {
+	{"the window turns in its array", "leader.table[].Inflights.w.start", nil, func(r *raft) {
 		in := &r.leader.table[1].Inflights
 		in.FreeTo(99)
 		in.Add(21, 10)

@@ -447,6 +447,10 @@ func (t *termRuns) extend(ents []*raftpb.Entry) {
 		if len(t.runs) == maxTermRuns {
 			t.runs = slices.Delete(t.runs, 0, maxTermRuns/2)
 		}
+		if n := len(t.runs); n == cap(t.runs) {
+			// Terms are few, and logs may be many: little room is kept.
+			t.runs = append(make([]entryID, 0, n+1+n/4), t.runs...)
+		}
 		t.runs = append(t.runs, entryID{term: e.GetTerm(), index: e.GetIndex()})
 	}
 }

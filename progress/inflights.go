@@ -3,8 +3,14 @@ package progress
 import "slices"
 
 // Inflights is the window of appends under way to one follower: limited in
-// number and in bytes, oldest first. Its memory grows with use, up to the limit.
+// number and in bytes, oldest first. Its memory grows with use, up to the limit, and
+// Rest lets go of it.
 type Inflights struct {
+	// w is nil while nothing was sent since Rest.
+	w *window
+}
+
+type window struct {
 	ring  []inflight
 	start int
 	count int
@@ -23,72 +29,100 @@ type Limits struct {
 }
 
 // Count returns the number of appends under way.
-func (in *Inflights) Count() int { return in.count }
+func (in *Inflights) Count() int {
+	if in.w == nil {
+		return 0
+	}
+	return in.w.count
+}
 
 // Bytes returns the bytes of entries under way: always the sum of the window.
-func (in *Inflights) Bytes() uint64 { return in.bytes }
+func (in *Inflights) Bytes() uint64 {
+	if in.w == nil {
+		return 0
+	}
+	return in.w.bytes
+}
 
 // Full reports whether no further append may be sent.
 func (in *Inflights) Full(lim Limits) bool {
-	return in.count >= lim.Msgs || (in.count > 0 && in.bytes >= lim.Bytes)
+	n := in.Count()
+	return n >= lim.Msgs || (n > 0 && in.w.bytes >= lim.Bytes)
 }
 
 // Add notes an append whose last entry is at index last.
 func (in *Inflights) Add(last, bytes uint64) {
-	if in.count == len(in.ring) {
-		in.grow()
+	if in.w == nil {
+		in.w = &window{}
 	}
-	in.ring[(in.start+in.count)%len(in.ring)] = inflight{last: last, bytes: bytes}
-	in.count++
-	in.bytes += bytes
+	w := in.w
+	if w.count == len(w.ring) {
+		w.grow()
+	}
+	w.ring[(w.start+w.count)%len(w.ring)] = inflight{last: last, bytes: bytes}
+	w.count++
+	w.bytes += bytes
 }
 
 // FreeTo frees the appends that the acknowledgement of index covers.
 func (in *Inflights) FreeTo(index uint64) {
-	for in.count > 0 && in.ring[in.start].last <= index {
-		in.bytes -= in.ring[in.start].bytes
-		in.start = (in.start + 1) % len(in.ring)
-		in.count--
+	w := in.w
+	for w != nil && w.count > 0 && w.ring[w.start].last <= index {
+		w.bytes -= w.ring[w.start].bytes
+		w.start = (w.start + 1) % len(w.ring)
+		w.count--
 	}
 }
 
 // Reset empties the window.
-func (in *Inflights) Reset() { in.start, in.count, in.bytes = 0, 0, 0 }
-
-func (in *Inflights) grow() {
-	ring := make([]inflight, max(2, 2*len(in.ring)))
-	for i := range in.count {
-		ring[i] = in.ring[(in.start+i)%len(in.ring)]
+func (in *Inflights) Reset() {
+	if in.w != nil {
+		in.w.start, in.w.count, in.w.bytes = 0, 0, 0
 	}
-	in.ring, in.start = ring, 0
+}
+
+// Rest lets go of the memory of an empty window.
+func (in *Inflights) Rest() {
+	if in.Count() == 0 {
+		in.w = nil
+	}
+}
+
+func (w *window) grow() {
+	ring := make([]inflight, max(2, 2*len(w.ring)))
+	for i := range w.count {
+		ring[i] = w.ring[(w.start+i)%len(w.ring)]
+	}
+	w.ring, w.start = ring, 0
 }
 
 // At returns the append that is the i-th oldest under way, i < Count: the index of
 // its last entry and the bytes of its entries.
 func (in *Inflights) At(i int) (last, bytes uint64) {
-	f := in.ring[(in.start+i)%len(in.ring)]
+	f := in.w.ring[(in.w.start+i)%len(in.w.ring)]
 	return f.last, f.bytes
 }
 
 func (in Inflights) clone() Inflights {
-	if in.count == 0 {
+	if in.Count() == 0 {
 		return Inflights{}
 	}
-	in.ring = slices.Clone(in.ring)
-	return in
+	w := *in.w
+	w.ring = slices.Clone(w.ring)
+	return Inflights{w: &w}
 }
 
 // Sound reports whether the window holds ascending indexes in (match, next) and
 // its bytes are their sum; for checks.
 func (in *Inflights) Sound(match, next uint64) bool {
-	var bytes uint64
-	for i := range in.count {
-		f := in.ring[(in.start+i)%len(in.ring)]
-		if f.last <= match || f.last >= next {
+	var sum uint64
+	for i := range in.Count() {
+		last, bytes := in.At(i)
+		if last <= match || last >= next {
 			return false
 		}
-		match = f.last
-		bytes += f.bytes
+		match = last
+		sum += bytes
 	}
-	return bytes == in.bytes
+	return sum == in.Bytes()
 }

@@ -47,6 +47,13 @@ func (t Table) Clone() Table {
 	return out
 }
 
+// Rest lets go of the memory that is kept for appends to come.
+func (t Table) Rest() {
+	for i := range t {
+		t[i].Inflights.Rest()
+	}
+}
+
 // CommittedIndex returns the largest index that is durable on a quorum: on a
 // majority of each half of a joint configuration (§6).
 func (t Table) CommittedIndex() uint64 {
