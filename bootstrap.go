@@ -18,7 +18,7 @@ import (
 // ErrConfig when the Storage is not empty or the peers cannot be used.
 func (rn *RawNode) Bootstrap(peers []Peer) error {
 	r := rn.raft
-	if r.out.handed != (hardState{}) || r.log.committed > 0 {
+	if r.stored || r.log.committed > 0 {
 		return errNotEmpty()
 	}
 	if r.term > 1 {

@@ -117,6 +117,7 @@ type options struct {
 	MaxInflightBytes                                            uint64
 	LeaseReads, DisablePreVote, DisableCheckQuorum              bool
 	DisableStepDownOnRemoval, DisableProposalForwarding         bool
+	Logger                                                      *slog.Logger
 }
 
 var defaults = options{
@@ -129,6 +130,7 @@ var defaults = options{
 	MaxCommittedSizePerReady: 16 << 20,
 	MaxUncommittedSize:       64 << 20,
 	MaxInflightBytes:         16 << 20,
+	Logger:                   silent,
 }
 
 func (c *Config) options() *options {
@@ -147,6 +149,7 @@ func (c *Config) options() *options {
 		DisableCheckQuorum:        c.DisableCheckQuorum,
 		DisableStepDownOnRemoval:  c.DisableStepDownOnRemoval,
 		DisableProposalForwarding: c.DisableProposalForwarding,
+		Logger:                    c.Logger,
 	}
 	if o == defaults {
 		return &defaults

@@ -100,7 +100,7 @@ func (r *raft) rest() {
 }
 
 func (r *raft) tickLeader() {
-	r.clock.heartbeat++
+	r.leader.heartbeat++
 	r.transferTimedOut()
 	if r.clock.election >= r.cfg.ElectionTick {
 		r.clock.election = 0
@@ -108,8 +108,8 @@ func (r *raft) tickLeader() {
 			return
 		}
 	}
-	if r.clock.heartbeat >= r.cfg.HeartbeatTick {
-		r.clock.heartbeat = 0
+	if r.leader.heartbeat >= r.cfg.HeartbeatTick {
+		r.leader.heartbeat = 0
 		r.broadcastHeartbeat()
 		r.leaveJointIfDue()
 	}
@@ -127,7 +127,9 @@ func (r *raft) tickN(n int) {
 	}
 	late, limit, spared := n-1, r.electionLimit(), r.sparedNow()
 	r.pass(late)
-	r.clock.heartbeat += late
+	if r.leader != nil {
+		r.leader.heartbeat += late
+	}
 	r.clock.election += late
 	if r.clock.election > limit-2 && !spared {
 		// Two below: the last of the n ticks, made as usual, does not end it either.

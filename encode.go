@@ -175,9 +175,6 @@ func (e *encoder) config(c confchange.Config) {
 func (e *encoder) clock(r *raft) {
 	c := &r.clock
 	e.count(c.election)
-	if r.state == StateLeader {
-		e.count(c.heartbeat) // tickN counts it everywhere
-	}
 	e.count(c.timeout)
 	e.until(c.promise, c.now)
 	e.flag(r.sparedNow())
@@ -229,8 +226,8 @@ func (e *encoder) outbox(r *raft) {
 	e.id(o.soft.Lead)
 	e.number(uint64(o.soft.RaftState))
 	// No hard state comes back after another one: that it has changed says it all.
-	e.flag(o.handed == r.hardState())
-	e.flag(o.handed == hardState{}) // for Bootstrap
+	e.flag(r.hardStateChanged())
+	e.flag(r.stored) // for Bootstrap
 	e.count(o.awaited(o.version))
 	e.count(len(o.writes))
 	for _, w := range o.writes {
@@ -367,6 +364,7 @@ func (e *encoder) lease(r *raft, rd *reads) {
 func (e *encoder) leadership(r *raft) {
 	l := r.leader
 	e.number(l.epochs)
+	e.count(l.heartbeat)
 	e.flag(r.committedInTerm())
 	if !r.committedInTerm() {
 		e.number(l.termStart)

@@ -40,7 +40,6 @@ var told = append(append(toldOfReads(), toldOfTheLeader()...), []change{
 	{"restored.conf.LearnersNext", func(r *raft) { r.restored.conf.LearnersNext = nil }},
 	{"restored.conf.AutoLeave", func(r *raft) { r.restored.conf.AutoLeave = false }},
 	{"clock.election", func(r *raft) { r.clock.election++ }},
-	{"clock.heartbeat", func(r *raft) { r.clock.heartbeat++ }},
 	{"clock.timeout", func(r *raft) { r.clock.timeout++ }},
 	{"clock.promise", func(r *raft) { r.clock.promise++ }},
 	{"clock.now", func(r *raft) { r.clock.now++ }},
@@ -81,8 +80,8 @@ var told = append(append(toldOfReads(), toldOfTheLeader()...), []change{
 	{"out.held[].version", func(r *raft) { r.out.held[0].version++ }},
 	{"out.version", func(r *raft) { r.out.version-- }},
 	{"out.durableVersion", func(r *raft) { r.out.durableVersion++ }},
-	{"out.handed.term", func(r *raft) { r.out.handed = r.hardState() }},
-	{"out.handed.vote", func(r *raft) { r.out.handed = hardState{} }},
+	{"out.handedCommit", func(r *raft) { r.out.handedVersion, r.out.handedCommit = r.out.version, r.log.committed }},
+	{"stored", func(r *raft) { r.stored = false }},
 	{"out.soft.Lead", func(r *raft) { r.out.soft.Lead = 3 }},
 	{"out.soft.RaftState", func(r *raft) { r.out.soft.RaftState = StateLeader }},
 	{"out.writes", func(r *raft) { r.out.writes = r.out.writes[:1] }},
@@ -93,6 +92,7 @@ var told = append(append(toldOfReads(), toldOfTheLeader()...), []change{
 
 func toldOfTheLeader() []change {
 	changes := []change{
+		{"leader.heartbeat", func(r *raft) { r.leader.heartbeat++ }},
 		{"leader.epochs", func(r *raft) { r.leader.epochs++ }},
 		{"leader.termStart", func(r *raft) { r.leader.termStart++ }},
 		{"leader.pendingConf", func(r *raft) { r.leader.pendingConf++ }},
@@ -200,7 +200,6 @@ var untold = []struct {
 	}},
 	{"a promise that has ended is none", "clock.promise", func(r *raft) { r.clock.promise = 0 }, func(r *raft) { r.clock.promise = 100 }},
 	{"late ticks of long ago", "clock.spared", nil, func(r *raft) { r.clock.spared = 42 }},
-	{"only a leader sends heartbeats", "clock.heartbeat", func(r *raft) { r.state = StateFollower }, func(r *raft) { r.clock.heartbeat++ }},
 	{"when to look again follows from when was asked", "reads.retryAt", nil, func(r *raft) { r.reads.retryAt = 3 }},
 	{"ids of reads are counted from the last", "reads.nextID", nil, func(r *raft) {
 		r.reads.nextID += 10
@@ -238,8 +237,7 @@ var untold = []struct {
 	{"it follows from the writes and the version", "out.handedVersion", nil, func(r *raft) { r.out.handedVersion = 1 }},
 	{"a write vouches for what is durable already", "out.writes[].last", func(r *raft) { r.out.writes[0].last = 21 }, func(r *raft) { r.out.writes[0].last = 3 }},
 	{"a write of a snapshot that was replaced", "out.writes[].snapshot", func(r *raft) { r.out.writes[0].snapshot = 14 }, func(r *raft) { r.out.writes[0].snapshot = 0 }},
-	{"another hard state is handed out anyway", "out.handed.commit", nil, func(r *raft) { r.out.handed.commit-- }},
-	{"another hard state is handed out anyway", "out.handed.incarnation", nil, func(r *raft) { r.out.handed.incarnation-- }},
+	{"another hard state is handed out anyway", "out.handedCommit", nil, func(r *raft) { r.out.handedCommit-- }},
 	{"it only counts", "confVersion", nil, func(r *raft) { r.confVersion++ }},
 	{"slots are all alike", "slabs.messages.used", nil, func(r *raft) { r.room().messages.next() }},
 	{"slots are all alike", "slabs.messages.block", nil, func(r *raft) { r.slabs.messages = slab[raftpb.Message]{} }},
@@ -252,7 +250,6 @@ var untold = []struct {
 	{"slots are all alike", "slabs.hardStates.block", nil, func(r *raft) { r.slabs = nil }},
 	{"it is the caller's", "cfg", nil, func(r *raft) { c := *r.cfg; r.cfg = &c }},
 	{"it is the caller's", "log.storage", nil, func(r *raft) { r.log.storage = nil }},
-	{"it is the caller's", "base", nil, func(r *raft) { r.base = nil }},
 	{"it is the caller's", "rand", nil, func(r *raft) { r.rand = nil }},
 	{"a stopped member is a stopped member", "failed", func(r *raft) { r.failed = errors.New("a") }, func(r *raft) { r.failed = errors.New("b"); r.term++ }},
 	{"broadcasts reach their receivers in any order", "out.ready.pending", func(r *raft) { r.out.ready.add(&raftpb.Message{To: 3}) },

@@ -12,15 +12,15 @@ import "github.com/seed-289bd6ac/raft/raftpb"
 type unstable struct {
 	// snapshot is received and not known to be durable, or nil.
 	snapshot *raftpb.Snapshot
-	// snapshotHanded: it was handed out in a Ready.
-	snapshotHanded bool
 
 	entries []*raftpb.Entry
 	offset  uint64
 	// bytes is the size of entries.
 	bytes uint64
 	// dead counts entries that were released, and may still be in the array.
-	dead int
+	dead uint32
+	// snapshotHanded: the snapshot was handed out in a Ready.
+	snapshotHanded bool
 	// handed is the index up to which entries were handed out to be written.
 	handed uint64
 	// durable is the index up to which the log, as it is now, is known to be
@@ -96,8 +96,8 @@ func (u *unstable) release(index uint64) {
 	n := int(index - u.offset + 1)
 	u.bytes -= uint64(raftpb.EntriesSize(u.entries[:n]))
 	u.entries, u.offset = u.entries[n:], index+1
-	u.dead += n
-	if u.dead > max(smallTail, len(u.entries)) {
+	u.dead += uint32(n)
+	if int(u.dead) > max(smallTail, len(u.entries)) {
 		// The array is mostly of entries that are gone: let go of it.
 		u.entries, u.dead = append([]*raftpb.Entry(nil), u.entries...), 0
 	}

@@ -28,10 +28,8 @@ type outbox struct {
 	// the last one known to be durable.
 	version, durableVersion uint64
 
-	// handed is the hard state as last handed out.
-	handed hardState
-	// handedVersion is its version.
-	handedVersion uint64
+	// handedVersion and handedCommit are those of the hard state handed out last.
+	handedVersion, handedCommit uint64
 	// soft is the soft state as last handed out.
 	soft SoftState
 
@@ -56,8 +54,6 @@ type write struct {
 	// snapshot is the index of the snapshot in this write, or 0.
 	snapshot uint64
 }
-
-func (o *outbox) begin(hs hardState) { o.handed = hs }
 
 // rest lets go of the memory that is kept for work to come.
 func (o *outbox) rest() {

@@ -15,8 +15,6 @@ import (
 type raft struct {
 	cfg  *options
 	rand Rand
-	// base is the logger of the configuration: see logger.
-	base *slog.Logger
 	id   uint64
 
 	// The state that HardState stores (figure 2), but for the commit index, which
@@ -26,7 +24,12 @@ type raft struct {
 	incarnation uint64
 
 	state StateType
-	lead  uint64
+	// wanted: a voter asked for the vote of this member, which has none any more and
+	// holds entries that the voter lacks: see lendsHand.
+	wanted bool
+	// stored: a hard state was found in the storage, or handed out to be put there.
+	stored bool
+	lead   uint64
 	// leaderEpoch is the number that the leader gives to this life of this member.
 	leaderEpoch uint64
 	// leaderCommit is the highest commit index that a leader has told: a log that ends
@@ -46,9 +49,6 @@ type raft struct {
 	// tally holds the answers to the vote requests of a candidate or pre-candidate; nil
 	// on others.
 	tally *tally
-	// wanted: a voter asked for the vote of this member, which has none any more and
-	// holds entries that the voter lacks: see lendsHand.
-	wanted bool
 	// leader is the state of a leader (figure 2, "volatile state on leaders"); nil on
 	// others.
 	leader *leadership
@@ -87,8 +87,6 @@ type clock struct {
 	// election is the time since a follower last had word from its leader or granted
 	// a vote; on a leader, since it last looked for its quorum.
 	election int
-	// heartbeat is the time since a leader's last heartbeat.
-	heartbeat int
 	// timeout is the election timeout, drawn once per campaign.
 	timeout int
 	// promise is until when, by now, this member votes for nobody: with LeaseReads,
@@ -114,6 +112,8 @@ type leadership struct {
 	// checkedLast is the last index when the quorum was last looked for: still not
 	// durable at the next look, the disk has stalled.
 	checkedLast uint64
+	// heartbeat is the time since the last heartbeat, in ticks.
+	heartbeat int
 	// replicate: some follower may be owed a message.
 	replicate bool
 }
@@ -143,7 +143,6 @@ func newRaft(cfg *Config) (*raft, error) {
 	r := &raft{
 		cfg:         cfg.options(),
 		rand:        cfg.Rand,
-		base:        cfg.Logger,
 		id:          cfg.ID,
 		term:        hs.GetTerm(),
 		vote:        hs.GetVote(),
@@ -151,9 +150,8 @@ func newRaft(cfg *Config) (*raft, error) {
 		log:         *log,
 		conf:        conf,
 	}
-	r.out.begin(hardState{
-		term: r.term, vote: r.vote, commit: hs.GetCommit(), incarnation: r.incarnation,
-	})
+	stored := hardState{term: r.term, vote: r.vote, commit: hs.GetCommit(), incarnation: r.incarnation}
+	r.stored, r.out.handedCommit = stored != hardState{}, stored.commit
 	// A crash between the writes of entries and of HardState leaves an older term;
 	// no promise of the entries' term can have left.
 	if last := log.lastID().term; last > r.term {
@@ -181,14 +179,19 @@ func (r *raft) hardState() hardState {
 	return hardState{term: r.term, vote: r.vote, commit: r.log.committed, incarnation: r.incarnation}
 }
 
+// hardStateChanged reports whether another hard state was handed out last.
+func (r *raft) hardStateChanged() bool {
+	return r.out.version != r.out.handedVersion || r.log.committed != r.out.handedCommit
+}
+
 func (r *raft) softState() SoftState { return SoftState{Lead: r.lead, RaftState: r.state} }
 
 // logger is made where it is used: thousands of members seldom say anything.
 func (r *raft) logger() *slog.Logger {
-	if r.base == silent {
+	if r.cfg.Logger == silent {
 		return silent
 	}
-	return r.base.With("member", r.id)
+	return r.cfg.Logger.With("member", r.id)
 }
 
 // ownRand is the source of a member that was given none.
@@ -389,7 +392,7 @@ func (r *raft) enter(state StateType, term uint64) {
 		r.stopLeading()
 	}
 	r.state = state
-	r.clock.election, r.clock.heartbeat = 0, 0
+	r.clock.election = 0
 	r.tally = nil
 	if state == StateCandidate || state == StatePreCandidate {
 		r.tally = &tally{}

@@ -81,7 +81,7 @@ func (r *raft) hasReady() bool {
 		return true // the error is to be told
 	}
 	return len(r.out.ready.pending) > 0 || r.log.handed < r.log.last() ||
-		r.softState() != r.out.soft || r.hardState() != r.out.handed ||
+		r.softState() != r.out.soft || r.hardStateChanged() ||
 		(r.log.snapshot != nil && !r.log.snapshotHanded) ||
 		len(r.reads.answers()) > 0 || len(r.transfer.ended()) > 0 ||
 		r.log.hasCommitted(r.cfg.MaxCommittedSizePerReady)
@@ -108,9 +108,9 @@ func (r *raft) nextReady(rd *Ready) error {
 		rd.SoftState = &SoftState{Lead: soft.Lead, RaftState: soft.RaftState}
 	}
 	changes := slices.ContainsFunc(committed, isConfChange)
-	if hard := r.hardState(); hard != r.out.handed || changes {
+	if r.hardStateChanged() || changes {
 		rd.HardState = r.room().hardStates.next()
-		hard.fill(rd.HardState)
+		r.hardState().fill(rd.HardState)
 	}
 	if r.log.snapshot != nil && !r.log.snapshotHanded {
 		rd.Snapshot = r.log.snapshot
@@ -135,7 +135,8 @@ func (r *raft) accept(rd *Ready) {
 		r.out.writes = append(r.out.writes, w)
 		r.out.mark = rd.Mark
 	}
-	r.out.soft, r.out.handed, r.out.handedVersion = r.softState(), r.hardState(), r.out.version
+	r.out.soft, r.out.handedVersion, r.out.handedCommit = r.softState(), r.out.version, r.log.committed
+	r.stored = r.stored || rd.HardState != nil
 	r.out.ready.take(len(rd.Messages))
 	r.reads.take(rd.ReadStates)
 	r.transfer.take(rd.Transfers)

@@ -24,9 +24,9 @@ func everything(t *testing.T) *raft {
 		AutoLeave: true,
 	}
 	r.term, r.vote, r.incarnation, r.state, r.lead = 9, 1, 3, StateLeader, 1
-	r.leaderEpoch, r.leaderCommit, r.wanted = 4, 30, true
+	r.leaderEpoch, r.leaderCommit, r.wanted, r.stored = 4, 30, true, true
 	r.conf, r.confVersion, r.restored = conf, 7, &restoredConf{index: 40, conf: conf}
-	r.clock = clock{now: 100, election: 9, heartbeat: 1, timeout: 13, promise: 104, spared: 0}
+	r.clock = clock{now: 100, election: 9, timeout: 13, promise: 104, spared: 0}
 	r.tally = &tally{votes: append(roomFor[ballot](), ballot{id: 2, granted: true}, ballot{id: 3})}
 	r.room().messages.next()
 	r.room().entries.next()
@@ -39,7 +39,7 @@ func everything(t *testing.T) *raft {
 	fillReads(r.takesReads())
 	r.leader = &leadership{
 		table: progress.Table(nil).Configure(conf, 20, 1), epochs: 6, termStart: 25, pendingConf: 21, uncommitted: 11,
-		checkedLast: 24, replicate: true,
+		checkedLast: 24, heartbeat: 1, replicate: true,
 	}
 	for i := range r.leader.table {
 		pr := &r.leader.table[i]
@@ -72,7 +72,7 @@ func fillOutbox(o *outbox) {
 	o.ready.add(&raftpb.Message{To: 2})
 	o.held = append(roomFor[heldMessage](), heldMessage{Message: &raftpb.Message{Type: raftpb.MsgVote, To: 3}, version: 6})
 	o.version, o.durableVersion, o.handedVersion = 7, 5, 6
-	o.handed = hardState{term: 8, vote: 1, commit: 20, incarnation: 3}
+	o.handedCommit = 20
 	o.soft = SoftState{Lead: 2, RaftState: StateFollower}
 	o.writes = append(roomFor[write](), write{mark: 11, version: 6, last: 22, snapshot: 15}, write{mark: 12, version: 6, last: 23})
 	o.mark, o.acked = 12, 10

@@ -161,8 +161,8 @@ func heldOutLeaders() []Mutant {
 			Change:   "A transfer has no time limit: when its target is gone, proposals are refused for ever.",
 			Expected: rules(Liveness),
 			Replacements: at("election.go",
-				"r.clock.heartbeat++\n\tr.transferTimedOut()",
-				"r.clock.heartbeat++"),
+				"r.leader.heartbeat++\n\tr.transferTimedOut()",
+				"r.leader.heartbeat++"),
 		},
 		{
 			Number: "H19", Name: "nobody-lends-a-hand",

@@ -138,7 +138,7 @@ func tableReplication() []Mutant {
 			Change:   "An acknowledgement frees no append of the window: when it is full, the follower gets nothing any more.",
 			Expected: rules(Liveness),
 			Replacements: at("progress/inflights.go",
-				`for in.count > 0 && in.ring[in.start].last <= index {`,
+				`for w != nil && w.count > 0 && w.ring[w.start].last <= index {`,
 				`for false && in.ring[in.start].last <= index {`),
 		},
 	}
