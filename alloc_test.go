@@ -196,6 +196,6 @@ func TestAMemberThatRestsKeepsLittle(t *testing.T) {
 	each := int64(full-heap()) / (3 * groups)
 	runtime.KeepAlive(rested)
 	t.Logf("%d bytes for each member", each)
-	// The aim is a kilobyte; the rest is for what allocators of other platforms round up.
-	require.Less(t, each, int64(1400))
+	// A kilobyte is the aim; a quarter more is for what allocators round up.
+	require.Less(t, each, int64(1280))
 }

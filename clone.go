@@ -52,13 +52,19 @@ func (r *raft) detach() {
 func (l *raftLog) detach() {
 	l.entries = withoutRoom(l.entries)
 	l.terms.runs = owned(l.terms.runs)
-	l.applying = owned(l.applying)
+	l.applying = copyOf(l.applying)
+	if l.applying != nil {
+		l.applying.batches = owned(l.applying.batches)
+	}
 }
 
 func (o *outbox) detach() {
 	o.ready.detach()
-	o.held = owned(o.held)
-	o.writes = owned(o.writes)
+	o.waiting = copyOf(o.waiting)
+	if o.waiting != nil {
+		o.held = owned(o.held)
+		o.writes = owned(o.writes)
+	}
 }
 
 func (rd *reads) detach() {

@@ -187,8 +187,9 @@ func (e *encoder) log(l *raftLog) {
 	e.number(l.applied)
 	e.number(l.handed)
 	e.number(l.durable)
-	e.count(len(l.applying))
-	for _, a := range l.applying {
+	applying := l.applying.now()
+	e.count(len(applying.batches))
+	for _, a := range applying.batches {
 		e.number(a.last)
 		e.number(a.bytes)
 	}
@@ -205,7 +206,7 @@ func (e *encoder) log(l *raftLog) {
 		e.entry(entry)
 	}
 	e.number(l.bytes)
-	e.number(l.applyingBytes)
+	e.number(applying.bytes)
 }
 
 // terms encodes what is known of entries before the tail: it may outlive them.
@@ -229,8 +230,9 @@ func (e *encoder) outbox(r *raft) {
 	e.flag(r.hardStateChanged())
 	e.flag(r.stored) // for Bootstrap
 	e.count(o.awaited(o.version))
-	e.count(len(o.writes))
-	for _, w := range o.writes {
+	writes := o.now().writes
+	e.count(len(writes))
+	for _, w := range writes {
 		e.beyond(w.last, r.log.durable)
 		e.flag(w.snapshot > 0 && w.snapshot == r.log.snapshot.GetMetadata().GetIndex())
 	}
@@ -246,9 +248,10 @@ func (o *outbox) awaited(version uint64) int {
 	if version <= o.durableVersion {
 		return 0
 	}
-	n := slices.IndexFunc(o.writes, func(w write) bool { return w.version >= version })
+	writes := o.now().writes
+	n := slices.IndexFunc(writes, func(w write) bool { return w.version >= version })
 	if n < 0 {
-		n = len(o.writes)
+		n = len(writes)
 	}
 	return n + 1
 }
@@ -257,8 +260,9 @@ func (o *outbox) awaited(version uint64) int {
 // which supersede each other; the others are let go of with all their neighbours that
 // wait for the same write.
 func (e *encoder) held(o *outbox) {
-	e.count(len(o.held))
-	for rest := o.held; len(rest) > 0; {
+	held := o.now().held
+	e.count(len(held))
+	for rest := held; len(rest) > 0; {
 		write, n := o.awaited(rest[0].version), 1
 		for !isAck(rest[0].Message) && n < len(rest) && !isAck(rest[n].Message) && o.awaited(rest[n].version) == write {
 			n++

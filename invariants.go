@@ -56,7 +56,7 @@ func (r *raft) writesAscend() (string, bool) {
 	const rule = "writes under way ascend and vouch for nothing that is not in the log"
 	o := &r.out
 	mark, version := o.acked, o.durableVersion
-	for _, w := range o.writes {
+	for _, w := range o.now().writes {
 		if w.mark <= mark || w.version < version || w.last > r.log.last() {
 			return rule, false
 		}
@@ -66,7 +66,7 @@ func (r *raft) writesAscend() (string, bool) {
 }
 
 func (r *raft) heldMessagesAreOfThisTerm() (string, bool) {
-	for _, m := range r.out.held {
+	for _, m := range r.out.now().held {
 		if m.Term != r.term && m.Term != 0 {
 			return "held messages are of this term", false
 		}

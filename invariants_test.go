@@ -89,10 +89,10 @@ func TestEachBrokenInvariantIsNamed(t *testing.T) {
 		{"a write of an older version", func(r *raft) { r.out.durableVersion = 99 }, writes},
 
 		{"a promise of an older term", func(r *raft) {
-			r.out.held = []heldMessage{{Message: &raftpb.Message{Type: raftpb.MsgVoteResp, Term: 1}, version: 99}}
+			r.out.waits().held = []heldMessage{{Message: &raftpb.Message{Type: raftpb.MsgVoteResp, Term: 1}, version: 99}}
 		}, held},
 		{"a promise that could be kept", func(r *raft) {
-			r.out.held = []heldMessage{{Message: &raftpb.Message{Type: raftpb.MsgVoteResp, Term: 2}}}
+			r.out.waits().held = []heldMessage{{Message: &raftpb.Message{Type: raftpb.MsgVoteResp, Term: 2}}}
 		}, promises},
 
 		{"a leader that knows another one", func(r *raft) { r.lead = 2 }, leads},

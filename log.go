@@ -50,9 +50,28 @@ type raftLog struct {
 	// applied is the highest index acknowledged as applied.
 	applied uint64
 
-	// applying are the batches handed out and not acknowledged as applied.
-	applying      []appliedBatch
-	applyingBytes uint64
+	// applying is nil while nothing is being applied.
+	applying *applying
+}
+
+// applying is what was handed out and is not acknowledged as applied.
+type applying struct {
+	batches []appliedBatch
+	// bytes is their sum.
+	bytes uint64
+}
+
+// mayGrow reports whether there is room for more, or nothing is being applied.
+func (a *applying) mayGrow(maxBytes uint64) bool {
+	return a == nil || len(a.batches) == 0 || a.bytes < maxBytes
+}
+
+// now returns what is being applied at this moment.
+func (a *applying) now() applying {
+	if a == nil {
+		return applying{}
+	}
+	return *a
 }
 
 type appliedBatch struct {
@@ -363,13 +382,13 @@ func (l *raftLog) nextCommitted(maxBytes uint64) ([]*raftpb.Entry, error) {
 	}
 	room := maxBytes
 	if room != NoLimit {
-		room -= min(room, l.applyingBytes)
+		room -= min(room, l.applying.now().bytes)
 	}
 	return l.slice(l.handedOut+1, min(l.committed, l.durable)+1, room)
 }
 
 func (l *raftLog) hasCommitted(maxBytes uint64) bool {
-	return l.snapshotApplied() && l.handedOut < min(l.committed, l.durable) && (len(l.applying) == 0 || l.applyingBytes < maxBytes)
+	return l.snapshotApplied() && l.handedOut < min(l.committed, l.durable) && l.applying.mayGrow(maxBytes)
 }
 
 // snapshotApplied reports whether no snapshot waits to be written or applied: until
@@ -382,8 +401,11 @@ func (l *raftLog) handOut(ents []*raftpb.Entry) {
 	last := ents[len(ents)-1].GetIndex()
 	bytes := uint64(raftpb.EntriesSize(ents))
 	l.handedOut = last
-	l.applying = append(l.applying, appliedBatch{last: last, bytes: bytes})
-	l.applyingBytes += bytes
+	if l.applying == nil {
+		l.applying = &applying{}
+	}
+	l.applying.batches = append(l.applying.batches, appliedBatch{last: last, bytes: bytes})
+	l.applying.bytes += bytes
 	l.release(min(l.handedOut, l.durable))
 }
 
@@ -397,15 +419,16 @@ func (l *raftLog) handOutSnapshot() {
 // appliedTo notes that the state machine has applied everything up to index.
 func (l *raftLog) appliedTo(index uint64) {
 	l.applied = max(l.applied, index)
-	if len(l.applying) == 0 {
+	a := l.applying
+	if a == nil || len(a.batches) == 0 {
 		return
 	}
 	n := 0
-	for n < len(l.applying) && l.applying[n].last <= index {
-		l.applyingBytes -= l.applying[n].bytes
+	for n < len(a.batches) && a.batches[n].last <= index {
+		a.bytes -= a.batches[n].bytes
 		n++
 	}
-	l.applying = slices.Delete(l.applying, 0, n)
+	a.batches = slices.Delete(a.batches, 0, n)
 }
 
 // rest lets go of the memory that is kept for work to come.
@@ -413,7 +436,7 @@ func (l *raftLog) rest() {
 	if len(l.entries) == 0 {
 		l.entries, l.dead = nil, 0
 	}
-	if len(l.applying) == 0 {
+	if len(l.applying.now().batches) == 0 {
 		l.applying = nil
 	}
 }

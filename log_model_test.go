@@ -170,8 +170,8 @@ func (m *logModel) Write(t *rapid.T) {
 
 func (m *logModel) Apply(t *rapid.T) {
 	m.l.appliedTo(rapid.Uint64Range(m.l.applied, m.l.handedOut).Draw(t, "applied"))
-	if len(m.l.applying) == 0 {
-		require.Zero(t, m.l.applyingBytes)
+	if len(m.l.applying.now().batches) == 0 {
+		require.Zero(t, m.l.applying.now().bytes)
 	}
 }
 

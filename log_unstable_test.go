@@ -288,7 +288,7 @@ func TestWhatIsHandedOutToBeAppliedIsLimited(t *testing.T) {
 		require.Equal(t, []entryID{{1, 1}}, handOut(l, size))
 		require.Equal(t, []entryID{{1, 2}}, handOut(l, 2*size))
 		l.appliedTo(2)
-		require.Zero(t, l.applyingBytes)
+		require.Zero(t, l.applying.now().bytes)
 	})
 	t.Run("to one at least, however large", func(t *testing.T) {
 		l := newLog()

@@ -21,8 +21,8 @@ func (h hardState) fill(m *raftpb.HardState) {
 // Invariant: a message in ready promises nothing that is not durable.
 type outbox struct {
 	ready batch[*raftpb.Message]
-	// held are messages whose promise is not durable yet, all of the current term.
-	held []heldMessage
+	// waiting is nil while nothing waits for a write.
+	*waiting
 
 	// version counts the changes of term, vote and incarnation; durableVersion is
 	// the last one known to be durable.
@@ -33,10 +33,32 @@ type outbox struct {
 	// soft is the soft state as last handed out.
 	soft SoftState
 
-	// writes are handed out and not acknowledged, oldest first.
-	writes []write
 	// mark is the last write handed out; acked the last one acknowledged.
 	mark, acked uint64
+}
+
+// waiting is what waits for writes.
+type waiting struct {
+	// held are messages whose promise is not durable yet, all of the current term.
+	held []heldMessage
+	// writes are handed out and not acknowledged, oldest first.
+	writes []write
+}
+
+// waits returns what waits for writes, where something may be added.
+func (o *outbox) waits() *waiting {
+	if o.waiting == nil {
+		o.waiting = &waiting{}
+	}
+	return o.waiting
+}
+
+// now returns what waits for writes at this moment.
+func (o *outbox) now() waiting {
+	if o.waiting == nil {
+		return waiting{}
+	}
+	return *o.waiting
 }
 
 type heldMessage struct {
@@ -58,11 +80,8 @@ type write struct {
 // rest lets go of the memory that is kept for work to come.
 func (o *outbox) rest() {
 	o.ready.rest()
-	if len(o.held) == 0 {
-		o.held = nil
-	}
-	if len(o.writes) == 0 {
-		o.writes = nil
+	if w := o.now(); len(w.held)+len(w.writes) == 0 {
+		o.waiting = nil
 	}
 }
 
@@ -76,7 +95,8 @@ func (o *outbox) send(m *raftpb.Message, durable, handed uint64) {
 	case o.supersedes(m, handed):
 		o.held[len(o.held)-1] = held
 	default:
-		o.held = append(o.held, held)
+		w := o.waits()
+		w.held = append(w.held, held)
 	}
 }
 
@@ -96,7 +116,7 @@ func (o *outbox) durable(m heldMessage, durable uint64) bool {
 // supersedes reports whether m says all that the message held last does, no later:
 // both acknowledge the same leader's log and wait for the same write, the next one.
 func (o *outbox) supersedes(m *raftpb.Message, handed uint64) bool {
-	if len(o.held) == 0 {
+	if o.waiting == nil || len(o.held) == 0 {
 		return false
 	}
 	last := o.held[len(o.held)-1]
@@ -108,7 +128,7 @@ func isAck(m *raftpb.Message) bool { return m.Type == raftpb.MsgAppResp && !m.Re
 
 // release lets go of the messages that have become durable.
 func (o *outbox) release(durable uint64) {
-	if len(o.held) == 0 {
+	if o.waiting == nil || len(o.held) == 0 {
 		return
 	}
 	o.held = slices.DeleteFunc(o.held, func(m heldMessage) bool {
@@ -122,13 +142,15 @@ func (o *outbox) release(durable uint64) {
 
 // dropHeld forgets the promises of the term that ends.
 func (o *outbox) dropHeld() {
-	clear(o.held)
-	o.held = o.held[:0]
+	if o.waiting != nil {
+		clear(o.held)
+		o.held = o.held[:0]
+	}
 }
 
 // cut lowers what the writes under way will make durable to index.
 func (o *outbox) cut(index uint64) {
-	for i := range o.writes {
+	for i := range o.now().writes {
 		o.writes[i].last = min(o.writes[i].last, index)
 	}
 }
@@ -136,6 +158,9 @@ func (o *outbox) cut(index uint64) {
 // ack notes that all writes up to mark are durable, and returns what they vouch
 // for.
 func (o *outbox) ack(mark uint64) (done write) {
+	if o.waiting == nil {
+		return done
+	}
 	n := 0
 	for n < len(o.writes) && o.writes[n].mark <= mark {
 		w := &o.writes[n]

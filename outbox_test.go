@@ -46,15 +46,15 @@ func TestAMessageLeavesWhenWhatItPromisesIsDurable(t *testing.T) {
 			o.send(tt.m, durableIndex, durableIndex)
 			if tt.leaves {
 				require.Equal(t, []*raftpb.Message{tt.m}, o.ready.peek())
-				require.Empty(t, o.held)
+				require.Empty(t, o.now().held)
 				return
 			}
 			require.Empty(t, o.ready.peek())
-			o.writes = []write{{mark: 1, version: tt.version, last: 11}}
+			o.waits().writes = []write{{mark: 1, version: tt.version, last: 11}}
 			done := o.ack(1)
 			o.release(done.last)
 			require.Equal(t, []*raftpb.Message{tt.m}, o.ready.peek(), "it leaves then")
-			require.Empty(t, o.held)
+			require.Empty(t, o.now().held)
 		})
 	}
 }
@@ -100,7 +100,7 @@ func TestOnlyTheLastOfSeveralAcknowledgementsWaits(t *testing.T) {
 			for _, m := range tt.sent {
 				o.send(m, 10, tt.handed)
 			}
-			require.Len(t, o.held, len(tt.want))
+			require.Len(t, o.now().held, len(tt.want))
 			o.durableVersion = 1
 			o.release(20)
 			var want []*raftpb.Message
@@ -157,15 +157,15 @@ func TestAnAcknowledgementVouchesForWhatIsStillThere(t *testing.T) {
 		{"an old mark", NoLimit, 0, write{}, 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := outbox{writes: writes(), mark: 4, version: 2}
+			o := outbox{waiting: &waiting{writes: writes()}, mark: 4, version: 2}
 			o.cut(tt.cut)
 			done := o.ack(tt.ack)
 			require.Equal(t, tt.want, write{last: done.last, snapshot: done.snapshot})
-			require.Len(t, o.writes, tt.left)
+			require.Len(t, o.now().writes, tt.left)
 			require.Equal(t, tt.ack, o.acked)
 		})
 	}
-	o := outbox{writes: writes(), mark: 4, version: 2}
+	o := outbox{waiting: &waiting{writes: writes()}, mark: 4, version: 2}
 	o.ack(1)
 	require.Equal(t, uint64(1), o.durableVersion)
 	o.ack(2)

@@ -132,7 +132,8 @@ func (r *raft) accept(rd *Ready) {
 	last := r.log.handed + uint64(len(rd.Entries))
 	if rd.Mark != r.out.mark {
 		w := write{mark: rd.Mark, version: r.out.version, last: last, snapshot: rd.Snapshot.GetMetadata().GetIndex()}
-		r.out.writes = append(r.out.writes, w)
+		waits := r.out.waits()
+		waits.writes = append(waits.writes, w)
 		r.out.mark = rd.Mark
 	}
 	r.out.soft, r.out.handedVersion, r.out.handedCommit = r.softState(), r.out.version, r.log.committed

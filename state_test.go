@@ -64,13 +64,12 @@ func fillLog(l *raftLog) {
 	l.terms.runs = append(roomFor[entryID](), entryID{term: 3, index: 10}, entryID{term: 8, index: 19},
 		entryID{term: 9, index: 24})
 	l.first, l.committed, l.handedOut, l.applied = 11, 23, 19, 18
-	l.applying = append(roomFor[appliedBatch](), appliedBatch{last: 19, bytes: 3})
-	l.applyingBytes = 3
+	l.applying = &applying{batches: append(roomFor[appliedBatch](), appliedBatch{last: 19, bytes: 3}), bytes: 3}
 }
 
 func fillOutbox(o *outbox) {
 	o.ready.add(&raftpb.Message{To: 2})
-	o.held = append(roomFor[heldMessage](), heldMessage{Message: &raftpb.Message{Type: raftpb.MsgVote, To: 3}, version: 6})
+	o.waits().held = append(roomFor[heldMessage](), heldMessage{Message: &raftpb.Message{Type: raftpb.MsgVote, To: 3}, version: 6})
 	o.version, o.durableVersion, o.handedVersion = 7, 5, 6
 	o.handedCommit = 20
 	o.soft = SoftState{Lead: 2, RaftState: StateFollower}
