@@ -82,8 +82,8 @@ func heldOutStored() []Mutant {
 			Change:   "The commit index is stored only along with a term, a vote or a configuration change.",
 			Expected: rules(StateMachineSafety, NoConfigGap, Liveness),
 			Replacements: at("ready.go",
-				`if hard := r.hardState(); hard != r.out.handed || changes {`,
-				`if hard := r.hardState(); hard.term != r.out.handed.term || hard.vote != r.out.handed.vote || changes {`),
+				`if r.hardStateChanged() || changes {`,
+				`if r.out.version != r.out.handedVersion || changes {`),
 		},
 		{
 			Number: "H103", Name: "commit-of-a-change-not-synced",

@@ -75,8 +75,8 @@ func heldOutLeadingFirst() []Mutant {
 				"one stays full.",
 			Expected: rules(Liveness),
 			Replacements: at("progress/inflights.go",
-				`in.ring[in.start].last <= index {`,
-				`in.ring[in.start].last < index {`),
+				`w.ring[w.start].last <= index {`,
+				`w.ring[w.start].last < index {`),
 		},
 	}
 }
@@ -96,8 +96,8 @@ func heldOutLeadingMore() []Mutant {
 			Change:   "Emptying the window does not reset its bytes: it counts as full for ever.",
 			Expected: rules(Liveness),
 			Replacements: at("progress/inflights.go",
-				`in.start, in.count, in.bytes = 0, 0, 0`,
-				`in.start, in.count = 0, 0`),
+				`in.w.start, in.w.count, in.w.bytes = 0, 0, 0`,
+				`in.w.start, in.w.count = 0, 0`),
 		},
 		{
 			Number: "H90", Name: "uncommitted-without-bound",

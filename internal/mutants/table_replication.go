@@ -139,7 +139,7 @@ func tableReplication() []Mutant {
 			Expected: rules(Liveness),
 			Replacements: at("progress/inflights.go",
 				`for w != nil && w.count > 0 && w.ring[w.start].last <= index {`,
-				`for false && in.ring[in.start].last <= index {`),
+				`for false && w.ring[w.start].last <= index {`),
 		},
 	}
 }
