@@ -238,6 +238,22 @@ func TestASlowHeaderIsGivenUpOnBothPorts(t *testing.T) {
 	}
 }
 
+func TestASlowHandshakeIsGivenUpOnBothPorts(t *testing.T) {
+	t.Parallel()
+	_, client, peer := aloneOverTLS(t)
+	for _, d := range []door{client, peer} {
+		hello := helloOf(t, d.tls)
+		slow := []net.Conn{open(t, d.addr, ""), open(t, d.addr, hello[:len(hello)/2]), open(t, d.addr, hello), d.enter(t, "GET / HTTP/1.1\r\n")}
+		for i, conn := range slow {
+			require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+			_, err := io.Copy(io.Discard, conn)
+			if nerr, ok := err.(net.Error); ok {
+				require.False(t, nerr.Timeout(), "connection %d is still open", i)
+			}
+		}
+	}
+}
+
 func TestLargeHeadersAreRefusedOnBothPorts(t *testing.T) {
 	_, client, peer := alone(t)
 	for _, addr := range []string{client, peer} {
