@@ -225,6 +225,28 @@ func letThemGetStuck(t *testing.T, p *process, client, peer door) {
 	require.Less(t, most, mostMemoryKiB*raceOverhead)
 }
 
+func TestConnectionsThatWaitMakeRoomOnBothPorts(t *testing.T) {
+	_, client, peer := alone(t, "--max-clients", "20")
+	for _, tt := range []struct {
+		name, addr string
+		most       int
+	}{{"clients", client, 20}, {"peers", peer, 256}} {
+		var waiting []net.Conn
+		for range tt.most + 10 {
+			waiting = append(waiting, open(t, tt.addr, ""))
+		}
+		// Sooner than headers have to come.
+		require.NoError(t, waiting[0].SetReadDeadline(time.Now().Add(3*time.Second)))
+		_, err := waiting[0].Read(make([]byte, 1))
+		require.ErrorIs(t, err, io.EOF, tt.name)
+		conn := open(t, tt.addr, "GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+		require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
+		line, err := bufio.NewReader(conn).ReadString('\n')
+		require.NoError(t, err, tt.name)
+		require.Contains(t, line, "404", tt.name)
+	}
+}
+
 func TestASlowHeaderIsGivenUpOnBothPorts(t *testing.T) {
 	t.Parallel()
 	_, client, peer := alone(t)
