@@ -15,8 +15,8 @@ type leaderWatch struct {
 	// changed is closed, and replaced, when id or term changes.
 	changed chan struct{}
 
-	// reign counts the changes. What the log held at the start of a reign up to settled
-	// is applied here; settling is closed, and replaced, when settled grows.
+	// reign counts the changes. What was proposed before the reign settled is applied
+	// here, or lost; settling is closed, and replaced, when settled grows.
 	reign, settled uint64
 	settling       chan struct{}
 }
@@ -50,7 +50,7 @@ func (w *leaderWatch) reigning() (id, reign uint64, ended <-chan struct{}) {
 	return w.id, w.reign, w.changed
 }
 
-// settle notes that everything from before the reign is applied here.
+// settle notes that everything from before the reign is applied here, or lost.
 func (w *leaderWatch) settle(reign uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -59,8 +59,8 @@ func (w *leaderWatch) settle(reign uint64) {
 	w.settling = make(chan struct{})
 }
 
-// since reports whether everything is applied here that a leader had when it followed
-// on the reign, and what is closed when that may have changed.
+// since reports whether everything of the reign is applied here, or lost, and what is
+// closed when that may have changed.
 func (w *leaderWatch) since(reign uint64) (settled bool, changed <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

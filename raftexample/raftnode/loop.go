@@ -111,41 +111,6 @@ func (n *Node) noteLeader(rd raft.Ready) {
 	}
 }
 
-// settleLoop finds out when all is applied here that a new leader came with: what was
-// proposed before it and has not shown by then is lost.
-func (n *Node) settleLoop(ctx context.Context) {
-	for ctx.Err() == nil {
-		id, reign, ended := n.leader.reigning()
-		if id != raft.None {
-			if !n.settles(ctx, ended) {
-				n.pause(ctx)
-				continue
-			}
-			n.leader.settle(reign)
-		}
-		select {
-		case <-ended:
-		case <-ctx.Done():
-		}
-	}
-}
-
-// settles reports whether a read was served before the reign ended.
-func (n *Node) settles(ctx context.Context, ended <-chan struct{}) bool {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	read := make(chan error, 1)
-	go func() { read <- n.barrier(ctx) }()
-	select {
-	case err := <-read:
-		return err == nil
-	case <-ended:
-		cancel()
-		<-read
-		return false
-	}
-}
-
 // saveLoop makes Readies durable, in order, as many at a time as wait.
 func (n *Node) saveLoop(ctx context.Context) error {
 	for {

@@ -19,8 +19,7 @@ const (
 	// patienceTicks is how long a proposal may take before it is handed over again, at
 	// first, or is given up with its leader. It is about the time of an election.
 	patienceTicks = 10
-	// graceTicks is how long members may take to hear of a new leader, and what was handed
-	// to it in its first moments to be applied.
+	// graceTicks is how long members may take to hear of a new leader.
 	graceTicks = 3
 )
 
@@ -103,16 +102,19 @@ func (n *Node) await(ctx context.Context, p proposal) (kvstore.Result, error) {
 func (n *Node) outcome(
 	ctx context.Context, applied <-chan kvstore.Result, reign uint64, repeatable bool, patience time.Duration,
 ) (kvstore.Result, error) {
-	grace := patienceTicks * n.cfg.TickInterval
 	var overdue <-chan time.Time
 	if repeatable {
-		grace, overdue = graceTicks*n.cfg.TickInterval, time.After(patience)
+		overdue = time.After(patience)
 	}
 	for {
 		settled, changed := n.leader.since(reign)
 		if settled {
-			// It may have been handed over in the very moment of the change.
-			changed, overdue = nil, time.After(grace)
+			select {
+			case res := <-applied:
+				return res, nil
+			default:
+				return kvstore.Result{}, errSeemsLost
+			}
 		}
 		select {
 		case res := <-applied:
