@@ -19,6 +19,10 @@ type failure struct {
 	// stuck is closed when a goroutine of Pebble stays where it is for good, with the
 	// locks it holds; failed is closed before.
 	stuck chan struct{}
+	// calls takes what await is to run, while a worker waits for it; ended is closed
+	// when no more will come.
+	calls chan func()
+	ended chan struct{}
 
 	once sync.Once // closes stuck
 	mu   sync.Mutex
@@ -26,7 +30,10 @@ type failure struct {
 }
 
 func newFailure(log *slog.Logger) *failure {
-	return &failure{log: log, failed: make(chan struct{}), stuck: make(chan struct{})}
+	return &failure{
+		log: log, failed: make(chan struct{}), stuck: make(chan struct{}),
+		calls: make(chan func()), ended: make(chan struct{}),
+	}
 }
 
 // set latches the first failure, and returns it.
@@ -61,20 +68,20 @@ func (f *failure) guard(what string, fn func() error) error {
 
 // await is guard for what is done after a failure too.
 //
-// fn runs on a goroutine of its own because a write that goes wrong never returns
+// fn runs on another goroutine because a write that goes wrong never returns
 // (see stopHere), and others then wait for its locks, or for a background job that
 // will never end. What fn uses must be left alone once a goroutine is stuck. Without
 // one, await waits for fn: a store that found damage is still in order.
 func (f *failure) await(what string, fn func() error) error {
 	done := make(chan error, 1)
-	go func() {
+	f.onWorker(func() {
 		defer func() {
 			if r := recover(); r != nil {
 				done <- fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 			}
 		}()
 		done <- fn()
-	}()
+	})
 	select {
 	case err := <-done:
 		if err != nil {
@@ -84,6 +91,33 @@ func (f *failure) await(what string, fn func() error) error {
 	}
 	return f.get()
 }
+
+// onWorker runs call on a goroutine that has run others before, if one is free: its
+// stack has grown already.
+func (f *failure) onWorker(call func()) {
+	select {
+	case f.calls <- call:
+	default:
+		go f.work(call)
+	}
+}
+
+// work runs call, and then what else comes.
+func (f *failure) work(call func()) {
+	for {
+		call()
+		select {
+		case call = <-f.calls:
+		case <-f.ended:
+			return
+		case <-f.stuck:
+			return
+		}
+	}
+}
+
+// end lets the workers go. It is called once, after the last call of await.
+func (f *failure) end() { close(f.ended) }
 
 // isStuck reports whether the database must be left as it is.
 func (f *failure) isStuck() bool {

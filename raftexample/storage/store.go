@@ -202,6 +202,7 @@ func (s *Store) Close() error {
 
 // release closes what Open has opened.
 func (s *Store) release() error {
+	defer s.failure.end()
 	var err error
 	if s.db != nil {
 		closed := false
