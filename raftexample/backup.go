@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/seed-289bd6ac/raft/raftexample/client"
 	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
@@ -143,8 +144,12 @@ func restoreCommand(set *flag.FlagSet) func(context.Context, []string, streams) 
 		if err != nil {
 			return fmt.Errorf("%w; remove %s before the next attempt", err, dir)
 		}
-		s.printf("%d records, as of index %d, are in %s. To start the member:\n\n  raftexample --id %d --cluster-name %s --cluster %d=%s --data %s\n",
+		s.printf("%d records, as of index %d, are in %s. To start the member:\n\n  raftexample --id %d --cluster-name %s --cluster %d=%s --data %s",
 			backup.Records, backup.Metadata.GetIndex(), dir, *id, *cluster, *id, *url, *data)
+		if strings.HasPrefix(*url, "https:") {
+			s.printf(" \\\n    --peer-cert FILE --peer-key FILE --peer-ca FILE")
+		}
+		s.printf("\n")
 		return nil
 	}
 }

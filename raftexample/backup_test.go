@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,6 +99,19 @@ func (c *machines) sayAlone(args ...string) (status int, out, errs string) {
 	var stdout, stderr strings.Builder
 	status = commands()[args[0]].run(c.t.Context(), args[0], args[1:], streams{out: &stdout, err: &stderr})
 	return status, stdout.String(), stderr.String()
+}
+
+func TestARestoredMemberOverTLSIsStartedWithCertificates(t *testing.T) {
+	c := newMachines(t)
+	c.eventually(204, 1, "PUT", "/kv/a", "1")
+	file := filepath.Join(t.TempDir(), "backup")
+	c.says("backup", file)
+	status, out, errs := c.sayAlone("restore", file, "--data", t.TempDir(), "--cluster-name", "new", "--url", "https://127.0.0.1:1")
+	require.Zero(t, status, errs)
+	_, line, _ := strings.Cut(strings.ReplaceAll(out, "\\\n", " "), "  raftexample ")
+	o, err := parse(strings.Fields(line), io.Discard)
+	require.NoError(t, err)
+	require.True(t, o.member.TLS.Enabled())
 }
 
 func TestWhatCannotBeBackedUpOrRestoredSaysWhy(t *testing.T) {

@@ -104,7 +104,9 @@ func (n *Node) outcome(
 ) (kvstore.Result, error) {
 	var overdue <-chan time.Time
 	if repeatable {
-		overdue = time.After(patience)
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		overdue = timer.C
 	}
 	for {
 		settled, changed := n.leader.since(reign)
