@@ -28,7 +28,7 @@ const (
 	ActDuplicate
 	// ActWrite makes the N oldest writes under way at Member durable.
 	ActWrite
-	// ActApply applies the oldest batch of committed entries at Member.
+	// ActApply applies the N oldest batches of committed entries at Member; 0: one.
 	ActApply
 	// ActCrash stops Member; N units (snapshot, entry, hard state) of the writes under
 	// way have reached the disk, the others are lost.

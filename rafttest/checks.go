@@ -43,6 +43,7 @@ func (c *cluster) checkReborn(m *member) {
 	if s.LastIndex < d.last() {
 		c.broken(MatchTruth, m, "it starts with a log that ends at %d; on its disk are entries up to %d", s.LastIndex, d.last())
 	}
+	c.checkConfiguration(m)
 }
 
 // invariantsEvery is how many looks at a member lie between those at its whole
@@ -58,6 +59,7 @@ func (c *cluster) look(m *member) {
 		if err := m.rn.CheckInvariants(); err != nil {
 			c.broken(Invariants, m, "%v", err)
 		}
+		c.checkTerms(m)
 	}
 	if s == *was {
 		return

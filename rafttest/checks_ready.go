@@ -32,6 +32,9 @@ func (c *cluster) checkReady(m *member, rd *raft.Ready) {
 			v.Cells = []Cell{{Member: m.id, Index: e.GetIndex()}}
 		}
 		m.seen.handed = e.GetIndex()
+		if e.GetType() != raftpb.EntryNormal {
+			c.checkSynced(m, rd, e.GetIndex())
+		}
 	}
 }
 
@@ -118,6 +121,8 @@ func (c *cluster) checkSent(m *member, msg *raftpb.Message) {
 		c.checkAppend(m, msg)
 	case raftpb.MsgSnap:
 		c.checkSnapshot(m, msg.Snapshot)
+	case raftpb.MsgTimeoutNow:
+		c.checkTarget(m, msg)
 	}
 }
 

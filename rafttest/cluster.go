@@ -47,6 +47,8 @@ type packet struct {
 	copied bool
 	// void: it is to be lost.
 	void bool
+	// content is that of its entries when it was sent.
+	content uint64
 }
 
 // watcher is told what happens, by the cluster; a driver and a tracer watch.
@@ -98,7 +100,7 @@ func (c *cluster) settleStart(m *member) {
 		case len(m.disk.writes) > 0:
 			c.finishWrites(m, 1)
 		case len(m.batches) > 0:
-			c.applyBatch(m)
+			c.applyBatches(m, 1)
 		default:
 			return
 		}
@@ -191,7 +193,7 @@ func (c *cluster) act(m *member, a *Action) bool {
 	case ActWrite:
 		return c.finishWrites(m, int(a.N))
 	case ActApply:
-		return c.applyBatch(m)
+		return c.applyBatches(m, int(max(a.N, 1)))
 	case ActCrash:
 		c.stop(m, a.N)
 	case ActStop:
@@ -314,6 +316,9 @@ func (c *cluster) deliver(a *Action) bool {
 	if p.m.GetType() == raftpb.MsgSnap {
 		c.mark(markSnapshotArrived)
 	}
+	if p.number > 0 {
+		c.checkUnchanged(m, p.m.Entries, p.content, "a message")
+	}
 	c.stepped = p.m
 	err := m.rn.Step(p.m)
 	c.noteError(m, err)
@@ -411,8 +416,10 @@ func (c *cluster) finishWrites(m *member, n int) bool {
 		return false
 	}
 	for i := range d.writes[:n] {
+		c.checkUnchanged(m, d.writes[i].entries, d.writes[i].content, "a write")
 		d.put(&d.writes[i], d.writes[i].units())
 	}
+	c.checkAcksKept(m)
 	mark := d.writes[n-1].mark
 	d.writes = d.writes[n:]
 	c.noteError(m, m.rn.AckAppend(mark))
@@ -441,6 +448,7 @@ func (c *cluster) handle(m *member, rd *raft.Ready) {
 	if len(rd.Entries) > 0 || rd.HardState != nil || rd.Snapshot != nil {
 		m.disk.writes = append(m.disk.writes, write{
 			mark: rd.Mark, snapshot: rd.Snapshot, entries: rd.Entries, hard: rd.HardState, sync: rd.MustSync,
+			content: contentOf(rd.Entries),
 		})
 	}
 	if rd.Snapshot != nil {
@@ -482,7 +490,7 @@ func (c *cluster) fly(m *raftpb.Message, sender uint64, copied bool) {
 		p = &packet{}
 	}
 	c.sent++
-	*p = packet{m: m, place: len(c.flight), number: c.sent, sender: sender, copied: copied}
+	*p = packet{m: m, place: len(c.flight), number: c.sent, sender: sender, copied: copied, content: contentOf(m.Entries)}
 	c.flight = append(c.flight, p)
 	c.watch.sent(p)
 }

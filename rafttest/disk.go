@@ -37,6 +37,8 @@ type write struct {
 	entries  []*raftpb.Entry
 	hard     *raftpb.HardState
 	sync     bool
+	// content is that of the entries when they were handed out.
+	content uint64
 }
 
 // units counts the parts of which a crash may leave some: snapshot, entries, hard

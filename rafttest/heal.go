@@ -224,6 +224,8 @@ func (c *cluster) atRest() bool {
 func (c *cluster) unsettled() {
 	lead := c.leader()
 	switch {
+	case !c.quorumWithout(nil): // a change that came to be applied counts on disks that are lost
+		c.mark(markTooManyDisksLostToGoOn)
 	case lead == nil:
 		c.fail(&Violation{Rule: OneLeader, Detail: "nobody leads long after faults have ended"})
 	case lead.conf.GetAutoLeave():

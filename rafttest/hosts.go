@@ -106,7 +106,11 @@ func (s *Sim) finishApply(e *event) {
 		return
 	}
 	h.applying = false
-	s.do(&Action{Kind: ActApply, Member: m.id})
+	n := 1
+	if len(m.batches) > 1 && s.rng.IntN(2) == 0 {
+		n = len(m.batches)
+	}
+	s.do(&Action{Kind: ActApply, Member: m.id, N: uint64(n)})
 }
 
 // crash stops a member at this very moment; some of what it was writing is on the

@@ -12,8 +12,15 @@ import (
 func (c *cluster) propose(m *member, data []byte) {
 	op, _, _ := operationOf(data)
 	c.history.begin(op, m.id, data, false)
-	target := m.seen.status.LeadTransferee
+	target, uncommitted := m.seen.status.LeadTransferee, uint64(0)
+	limited := c.setup.MaxUncommittedSize > 0 && m.seen.status.RaftState == raft.StateLeader
+	if limited {
+		uncommitted = c.uncommittedAt(m)
+	}
 	err := m.rn.Propose(data)
+	if limited && err == nil {
+		c.checkUncommitted(m, uncommitted, uint64(len(data)))
+	}
 	if err == nil && target != raft.None {
 		c.broken(TransferHoldsProposals, m, "it takes a proposal while leadership is being transferred to %d", target)
 	}
@@ -94,20 +101,26 @@ func (c *cluster) change(m *member, cc *raftpb.ConfChangeV2) {
 	}
 }
 
-// applyBatch applies the oldest batch that was handed out.
-func (c *cluster) applyBatch(m *member) bool {
-	if len(m.batches) == 0 {
+// applyBatches applies the n oldest batches that were handed out, and says so once.
+func (c *cluster) applyBatches(m *member, n int) bool {
+	if len(m.batches) < n {
 		return false
 	}
-	b := m.batches[0]
-	m.batches = m.batches[1:]
-	if b.snapshot != nil {
-		c.applySnapshot(m, b.snapshot)
+	snapshot := false
+	for _, b := range m.batches[:n] {
+		if b.snapshot != nil {
+			c.applySnapshot(m, b.snapshot)
+			snapshot = true
+		}
+		for _, e := range b.entries {
+			c.applyEntry(m, e)
+		}
 	}
-	for _, e := range b.entries {
-		c.applyEntry(m, e)
-	}
+	m.batches = m.batches[n:]
 	c.noteError(m, m.rn.AckApply(m.applied))
+	if snapshot {
+		c.checkConfiguration(m)
+	}
 	c.serveReads(m)
 	return true
 }
@@ -142,10 +155,13 @@ func (c *cluster) applyChange(m *member, e *raftpb.Entry) {
 		c.fail(&Violation{Rule: ConfigurationSafety, Detail: err.Error(), Members: []uint64{m.id}})
 		return
 	}
-	if conf, err := m.rn.ApplyConfChange(cc); err == nil {
-		c.checkChange(m, cc, conf)
-		m.conf = conf
+	conf, err := m.rn.ApplyConfChange(cc)
+	if err != nil {
+		c.broken(ConfigurationSafety, m, "the change at %d was taken and cannot be made: %v", e.GetIndex(), err)
+		return
 	}
+	c.checkChange(m, cc, conf)
+	m.conf = conf
 	c.checkConfig(m, e.GetIndex())
 	c.watch.configured(m)
 }
