@@ -3,6 +3,8 @@ package raftnode
 import (
 	"context"
 	"errors"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,8 +99,11 @@ func TestAWriteOfTheFirstMomentsOfALeaderIsWaitedFor(t *testing.T) {
 		b.machine.results = func(e *raftpb.Entry) (kvstore.Result, bool) {
 			return kvstore.Result{ID: requestIn(t, e.Data), Index: e.Index}, true
 		}
+		var mu sync.Mutex
 		var log []*raftpb.Entry
 		b.raft.propose = func(_ context.Context, data []byte) error {
+			mu.Lock()
+			defer mu.Unlock()
 			log = append(log, &raftpb.Entry{Index: uint64(len(log) + 1), Term: 2, Data: data})
 			return nil
 		}
@@ -109,7 +114,9 @@ func TestAWriteOfTheFirstMomentsOfALeaderIsWaitedFor(t *testing.T) {
 		b.led(3, 2) // which has taken it before this member knew
 		time.Sleep(time.Minute)
 		require.Empty(t, done)
-		b.raft.ready <- raft.Ready{CommittedEntries: log, Mark: 9}
+		mu.Lock()
+		b.raft.ready <- raft.Ready{CommittedEntries: slices.Clone(log), Mark: 9}
+		mu.Unlock()
 		require.NoError(t, <-done)
 		require.Greater(t, len(log), 2, "a probe may be lost, and is sent again")
 	})
@@ -201,6 +208,20 @@ func TestNothingIsHandedToALeaderWithoutAConnection(t *testing.T) {
 		require.Empty(t, done)
 		b.transport.setAway(2, false)
 		require.NoError(t, <-done)
+	})
+}
+
+func TestNothingIsProposedBeforeTheMemberHasCaughtUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Config{})
+		b.commits(t)
+		b.machine.setConf(&raftpb.ConfState{Voters: []uint64{2, 3}})
+		b.led(2, 1)
+		err := b.Put(within(t, time.Second), "a", nil)
+		require.ErrorIs(t, err, ErrNotServed)
+		require.NotErrorIs(t, err, ErrUnknownOutcome)
+		b.machine.setConf(&raftpb.ConfState{Voters: []uint64{2, 3}, Learners: []uint64{1}})
+		require.NoError(t, b.Put(within(t, time.Second), "a", nil))
 	})
 }
 

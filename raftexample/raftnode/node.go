@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -48,8 +49,10 @@ type Node struct {
 	// lead and term are what effectLoop has told leader.
 	lead, term uint64
 	handovers  handovers
-	peers      *peers
-	trips      *trips
+	// hasJoined: the applied configuration has named this member.
+	hasJoined atomic.Bool
+	peers     *peers
+	trips     *trips
 
 	counters counters
 

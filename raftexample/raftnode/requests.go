@@ -163,8 +163,16 @@ func (n *Node) handOver(ctx context.Context, p proposal) (reign uint64, err erro
 	}
 }
 
-// reach returns an error where a proposal would be lost on its way to the leader.
+// reach returns an error where a proposal would be lost on its way to the leader, or
+// what becomes of it on the way back: one that a member makes before it has caught up
+// for the first time is mostly part of the snapshot by which it does.
 func (n *Node) reach(leader uint64) error {
+	if !n.hasJoined.Load() {
+		if !n.IsMember() {
+			return fmt.Errorf("%w: this member has not caught up yet", errOutOfReach)
+		}
+		n.hasJoined.Store(true)
+	}
 	if leader == raft.None || leader == n.cfg.ID || n.transport.Connected(leader) {
 		return nil
 	}
