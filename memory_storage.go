@@ -15,12 +15,15 @@ import (
 // Ready says with Save, or with ApplySnapshot, Append and SetHardState in this
 // order. All methods may be called from any goroutine.
 //
-// What is handed in and out is shared and never written again: hard states,
-// snapshots, entries and the slices that Entries returns. An array that was
-// handed out is only ever extended behind its end.
+// What is handed in and out is shared and never written again: snapshots, entries
+// and the slices that Entries returns. An array that was handed out is only ever
+// extended behind its end.
 type MemoryStorage struct {
-	mu       sync.Mutex
-	hard     *raftpb.HardState
+	mu sync.Mutex
+	// hard is a copy, since what is handed in may be a part of something larger;
+	// hasHard: one was saved.
+	hard     hardState
+	hasHard  bool
 	snapshot *raftpb.Snapshot // nil before the first
 	// start is the entry before entries[0]: the last one that was compacted, or
 	// that of the snapshot.
@@ -41,7 +44,7 @@ func (s *MemoryStorage) Clone() *MemoryStorage {
 	defer s.mu.Unlock()
 	// Entries that are there are never written again: without room behind them, each
 	// of the two appends to an array of its own.
-	return &MemoryStorage{hard: s.hard, snapshot: s.snapshot, start: s.start, entries: slices.Clip(s.entries)}
+	return &MemoryStorage{hard: s.hard, hasHard: s.hasHard, snapshot: s.snapshot, start: s.start, entries: slices.Clip(s.entries)}
 }
 
 // InitialState implements Storage. The configuration is that of the last
@@ -49,7 +52,7 @@ func (s *MemoryStorage) Clone() *MemoryStorage {
 func (s *MemoryStorage) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.hard, s.snapshot.GetMetadata().GetConfState(), nil
+	return s.hardState(), s.snapshot.GetMetadata().GetConfState(), nil
 }
 
 // Save does what a Ready asks for in one step: it applies snap unless it is nil,
@@ -73,7 +76,7 @@ func (s *MemoryStorage) Save(snap *raftpb.Snapshot, entries []*raftpb.Entry, hs 
 	}
 	s.append(entries)
 	if hs != nil {
-		s.hard = hs
+		s.setHardState(hs)
 	}
 	return nil
 }
@@ -82,7 +85,22 @@ func (s *MemoryStorage) Save(snap *raftpb.Snapshot, entries []*raftpb.Entry, hs 
 func (s *MemoryStorage) SetHardState(hs *raftpb.HardState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.hard = hs
+	s.setHardState(hs)
+}
+
+func (s *MemoryStorage) setHardState(hs *raftpb.HardState) {
+	s.hard = hardState{term: hs.GetTerm(), vote: hs.GetVote(), commit: hs.GetCommit(), incarnation: hs.GetIncarnation()}
+	s.hasHard = hs != nil
+}
+
+// hardState returns the hard state, nil before the first.
+func (s *MemoryStorage) hardState() *raftpb.HardState {
+	if !s.hasHard {
+		return nil
+	}
+	hs := &raftpb.HardState{}
+	s.hard.fill(hs)
+	return hs
 }
 
 // FirstIndex implements Storage.
