@@ -366,6 +366,9 @@ func (r *run) undisturbed(work func() error) error {
 	err := work()
 	v := stop()
 	r.note("slowest read %v, slowest write %v", v.slowestRead.Round(time.Millisecond), v.slowestWrite.Round(time.Millisecond))
+	if v.unsure > 0 {
+		r.note("writes without an idempotency key were of unknown outcome")
+	}
 	switch {
 	case err != nil:
 		return err

@@ -9,14 +9,12 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/anishathalye/porcupine"
 
 	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
-	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
 // Clients access keys in groups, so that they meet; a group goes on to its next keys
@@ -62,6 +60,7 @@ type watch struct {
 	since                       int64
 	slowestRead, slowestWrite   time.Duration
 	failedReads, unknownOutcome int
+	unsure                      int    // writes that could be sent once only
 	said                        string // to the last that has failed
 	ended                       bool
 }
@@ -109,16 +108,15 @@ func (w *clients) operate(client, i int, rng *rand.Rand) {
 	switch draw := rng.IntN(20); {
 	case draw < 8:
 		in.value = ""
-		w.access(client, in, at, true)
+		w.access(client, in, at)
 	case draw < 13:
-		in.verb = put
-		// Without a key, a write whose outcome is not known cannot be sent again.
-		w.access(client, in, at, draw > 8)
+		in.verb, in.once = put, draw == 8
+		w.access(client, in, at)
 	case draw < 17:
 		w.compareAndSwap(client, in, at)
 	case draw < 18:
 		in.verb, in.value = del, ""
-		w.access(client, in, at, true)
+		w.access(client, in, at)
 	default:
 		w.listKeys(client, prefix, at)
 	}
@@ -126,7 +124,7 @@ func (w *clients) operate(client, i int, rng *rand.Rand) {
 
 // compareAndSwap reads a key, and writes it if nobody has changed it since.
 func (w *clients) compareAndSwap(client int, in access, at int) {
-	read, outcome := w.access(client, access{key: in.key}, at, true)
+	read, outcome := w.access(client, access{key: in.key}, at)
 	if outcome != served {
 		return
 	}
@@ -134,17 +132,17 @@ func (w *clients) compareAndSwap(client int, in access, at int) {
 	if read.value == "" {
 		in.verb = create
 	}
-	w.access(client, in, at+1, true)
+	w.access(client, in, at+1)
 }
 
 // access makes one operation and keeps it.
-func (w *clients) access(client int, in access, first int, repeatable bool) (seen, outcome) {
+func (w *clients) access(client int, in access, first int) (seen, outcome) {
 	op := porcupine.Operation{ClientId: client, Input: in, Call: w.now()}
 	header := headerOf(in)
-	if repeatable && in.verb != get {
+	if in.verb != get && !in.once {
 		header = append(header, "Idempotency-Key", fmt.Sprintf("%d-%v-%s-%d", client, in.verb, in.key, w.start.UnixNano()+op.Call))
 	}
-	a, outcome := w.attempts(request{methodOf(in), "/kv/" + in.key, in.value, header, repeatable}, first)
+	a, outcome := w.attempts(request{methodOf(in), "/kv/" + in.key, in.value, header, !in.once}, first)
 	out := seen{revision: a.revision, refused: a.code == "condition_failed"}
 	if in.verb == get && a.status == http.StatusOK {
 		out.value = string(a.body)
@@ -216,11 +214,7 @@ const (
 	served outcome = iota
 	// unserved is without effect.
 	unserved
-	// unknownOutcome is what the member says, unanswered that nobody can say anything:
-	// the connection has ended, as connections do, or the member hears of no outcomes
-	// any more, because it was removed.
 	unknownOutcome
-	unanswered
 )
 
 // request is sent to one member after the other.
@@ -265,13 +259,11 @@ func (w *clients) attempt(ctx context.Context, n *node, rq request) (answer, out
 	case errors.Is(err, errNotSent):
 		return a, unserved
 	case err != nil:
-		return a, unanswered
+		return a, unknownOutcome
 	case a.status < 300, a.code == "condition_failed", a.code == "not_found" && rq.method == http.MethodGet:
 		return a, served
 	case a.code == "unavailable" || a.code == "not_leader":
 		return a, unserved
-	case strings.Contains(string(a.body), raftnode.ErrRemoved.Error()):
-		return a, unanswered
 	}
 	return a, unknownOutcome
 }
@@ -283,7 +275,7 @@ func (w *clients) record(op porcupine.Operation, in access, o outcome, said stri
 	took := time.Duration(w.now() - op.Call)
 	w.counts.slowest, w.counts.overall = max(w.counts.slowest, took), max(w.counts.overall, took)
 	if v := w.watch; v != nil && op.Call >= v.since && !v.ended {
-		v.see(in.verb != get, o, took, said)
+		v.see(in, o, took, said)
 	}
 	switch {
 	case o == unserved || o != served && in.verb == get:
@@ -299,12 +291,13 @@ func (w *clients) record(op porcupine.Operation, in access, o outcome, said stri
 	w.histories[in.key] = append(w.histories[in.key], op)
 }
 
-func (v *watch) see(write bool, o outcome, took time.Duration, said string) {
+func (v *watch) see(in access, o outcome, took time.Duration, said string) {
+	write := in.verb != get
 	switch {
 	case !write && o != served:
 		v.failedReads, v.said = v.failedReads+1, said
-	case write && o == unanswered:
-		// Nothing was promised of connections.
+	case in.once && o == unknownOutcome:
+		v.unsure++ // it was told so, and is not lost: the histories tell
 	case write && o != served:
 		v.unknownOutcome, v.said = v.unknownOutcome+1, said
 	case write:

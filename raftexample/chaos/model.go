@@ -29,6 +29,7 @@ type access struct {
 	verb     verb
 	value    string // written
 	expected uint64 // revision that a swap asks for
+	once     bool   // a write that cannot be sent again when its outcome is not known
 }
 
 // writes reports whether the operation puts a value.
