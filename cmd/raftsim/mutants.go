@@ -26,7 +26,8 @@ checker notices survives. Last comes the library as it is: nothing may be notice
   -others        the copies that are held out, instead of the table
   -all           both
   -for D         how long each is simulated                                      (60s)
-  -explore D     how long each is explored, 0 for not at all                     (60s)
+  -explore D     how long each is explored that is of the table or was not noticed,
+                 0 for not at all                                                (60s)
   -shrink D      how long a failure is cut down, 0 for not at all                (60s)
   -parallel N    on so many cores                                        (all of them)
   -control N     seeds of the library as it is, 0 for none                     (10000)
