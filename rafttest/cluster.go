@@ -462,6 +462,7 @@ func (c *cluster) handle(m *member, rd *raft.Ready) {
 	}
 	for _, t := range rd.Transfers {
 		if t.Err == nil {
+			m.handedTo = t.Target
 			c.mark(markTransferOfLeadershipSucceeded)
 		} else {
 			c.mark(markTransferOfLeadershipFailed)

@@ -310,7 +310,53 @@ func (s *Sim) rest() {
 	s.c.checkPeace(lead, term, s.messages-sent)
 	s.c.checkSurvival(lead)
 	s.c.checkReads(lead)
+	s.handOver(lead)
 	s.c.mark(markClusterCameToRest)
+}
+
+// handOver transfers leadership in a cluster at rest.
+func (s *Sim) handOver(lead *member) {
+	heir := s.c.heir(lead)
+	if heir == nil || s.c.violation != nil {
+		return
+	}
+	lead.handedTo = raft.None
+	s.do(&Action{Kind: ActTransfer, Member: lead.id, Target: heir.id})
+	for range 4 * progressBound {
+		s.runUntil(s.c.now + s.timeoutLength()/4)
+		if s.c.violation != nil || s.c.handedOver(lead, heir) {
+			return
+		}
+	}
+	s.c.notHandedOver(lead, heir)
+}
+
+// heir returns a voter that is to lead in place of one that is well, nil where there is
+// none.
+func (c *cluster) heir(lead *member) *member {
+	for _, id := range lead.conf.GetVoters() {
+		if m := c.member(id); m != lead && m.healthy() && lead.healthy() {
+			return m
+		}
+	}
+	return nil
+}
+
+func (c *cluster) handedOver(from, to *member) bool {
+	return c.leader() == to && from.handedTo == to.id
+}
+
+func (c *cluster) notHandedOver(from, to *member) {
+	c.broken(TransfersSucceed, from, "it was asked to hand over to %d; long after that, it was told of %d, and %d leads", to.id,
+		from.handedTo, c.leading())
+}
+
+// leading returns who leads, or None.
+func (c *cluster) leading() uint64 {
+	if lead := c.leader(); lead != nil {
+		return lead.id
+	}
+	return raft.None
 }
 
 // checkReads looks whether reads are left that nobody answers any more.

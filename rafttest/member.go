@@ -39,6 +39,8 @@ type member struct {
 	// last after heardAt of them.
 	ticks, heardAt uint64
 	heard          bool
+	// handedTo is the last member that leadership was transferred to from it.
+	handedTo uint64
 	// impaired is what stays wrong with it, while the others have healed.
 	impaired impairment
 	// frozen: it stands still, and its clock with it; missed are the ticks of all

@@ -85,6 +85,9 @@ const (
 	Calm Rule = "calm"
 	// ReadsAreAnswered: no read is lost in silence.
 	ReadsAreAnswered Rule = "reads are answered"
+	// TransfersSucceed: in a cluster at rest, a voter that is up comes to lead when it is
+	// asked to, and who asked is told (thesis §3.10).
+	TransfersSucceed Rule = "transfers succeed"
 	// AckedWritesSurvive: what was acknowledged is there in the end.
 	AckedWritesSurvive Rule = "acked writes survive"
 )

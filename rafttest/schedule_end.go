@@ -42,7 +42,7 @@ func newEnding(c *cluster, s *Schedule, w *Workload) *ending {
 // run goes through the phases of the end, the last ones not, and returns the number
 // of the one in which a rule was broken, or of the last one.
 func (e *ending) run(last int) int {
-	phases := []func() bool{e.heal, e.settle, e.serve, e.calm}
+	phases := []func() bool{e.heal, e.settle, e.serve, e.calm, e.handOver}
 	for i, phase := range phases[:min(last, len(phases)-1)+1] {
 		if !phase() || i == last {
 			return i
@@ -282,5 +282,21 @@ func (e *ending) calm() bool {
 	e.c.checkPeace(lead, term, e.c.sent-sent)
 	e.c.checkSurvival(lead)
 	e.c.checkReads(lead)
+	return e.c.violation == nil
+}
+
+// handOver transfers leadership in a cluster at rest.
+func (e *ending) handOver() bool {
+	lead := e.c.leader()
+	heir := e.c.heir(lead)
+	if heir == nil {
+		return true
+	}
+	lead.handedTo = raft.None
+	e.do(Action{Kind: ActTransfer, Member: lead.id, Target: heir.id})
+	e.quiet()
+	if !e.rounds(e.timeouts(endProgressBound), func() bool { return e.c.handedOver(lead, heir) }) && e.c.violation == nil {
+		e.c.notHandedOver(lead, heir)
+	}
 	return e.c.violation == nil
 }
