@@ -15,12 +15,13 @@ var appended = map[string]bool{
 	".reads.arrived": true, ".reads.sent": true,
 }
 
-// values are slices that both copies may hold: they are replaced as a whole.
+// values are what both copies may hold: it is replaced as a whole.
 var values = map[string]bool{
-	".conf.Voters": true, ".conf.VotersOutgoing": true, ".conf.Learners": true, ".conf.LearnersNext": true,
-	".restored.conf.Voters": true, ".restored.conf.VotersOutgoing": true, ".restored.conf.Learners": true,
-	".restored.conf.LearnersNext": true,
-	".reads.arrived[].key":        true, ".reads.rounds[].reads": true, ".reads.rounds[].reads[].key": true,
+	".conf.Voters": true, ".conf.Learners": true, ".conf.Outgoing": true,
+	".conf.Outgoing.Voters": true, ".conf.Outgoing.LearnersNext": true,
+	".restored.conf.Voters": true, ".restored.conf.Learners": true, ".restored.conf.Outgoing": true,
+	".restored.conf.Outgoing.Voters": true, ".restored.conf.Outgoing.LearnersNext": true,
+	".reads.arrived[].key": true, ".reads.rounds[].reads": true, ".reads.rounds[].reads[].key": true,
 	".reads.asked[].keys[]": true, ".reads.asked[].reads": true, ".reads.asked[].reads[].key": true,
 }
 
@@ -45,6 +46,7 @@ func TestACloneSharesOnlyWhatNobodyWritesTo(t *testing.T) {
 				require.NotEqual(t, a.Pointer(), b.Pointer(), "%s is one array in both copies: copy it in detach, "+
 					"or say in this test why it may be shared", path)
 			}
+		case kind == reflect.Pointer && values[path]:
 		case kind == reflect.Pointer && !outside[a.Type()]:
 			require.NotEqual(t, a.Pointer(), b.Pointer(), "%s leads to the same state in both copies", path)
 		case kind == reflect.Map || kind == reflect.Func || kind == reflect.Chan:

@@ -100,8 +100,8 @@ type Config struct {
 	// them to the leader.
 	DisableProposalForwarding bool
 
-	// Rand is the source of randomness. Default: a generator seeded with ID and the
-	// stored state, so that equal inputs give equal outputs.
+	// Rand is the source of randomness. Default: drawn from ID, term, log and time
+	// in ticks, so that equal inputs give equal outputs.
 	Rand Rand
 
 	// Logger gets role changes at Info, the rest at Debug. Default: none.

@@ -3,6 +3,7 @@ package raft
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 
 	"github.com/seed-289bd6ac/raft/internal/quorum"
@@ -156,7 +157,17 @@ func (r *raft) sparedNow() bool {
 // drawTimeout draws an election timeout from [ElectionTick, 2*ElectionTick)
 // (§5.2).
 func (r *raft) drawTimeout() {
-	r.clock.timeout = r.cfg.ElectionTick + r.rand.IntN(r.cfg.ElectionTick)
+	r.clock.timeout = r.cfg.ElectionTick + r.draw(r.cfg.ElectionTick)
+}
+
+// draw returns a number in [0, n). Without a source of its own, a member draws other
+// numbers than the others, and than itself in another term or at another time.
+func (r *raft) draw(n int) int {
+	if r.rand != nil {
+		return r.rand.IntN(n)
+	}
+	source := rand.NewPCG(r.id^r.term<<32, r.log.last()<<32^r.clock.now)
+	return int(source.Uint64() % uint64(n))
 }
 
 // campaign starts an election, if this member may: with a pre-vote unless that is
@@ -343,7 +354,7 @@ func (r *raft) voteAnswered(m *raftpb.Message) error {
 
 func (r *raft) countVote(from uint64, granted bool) {
 	r.tally.record(from, granted)
-	switch quorum.JointVote(r.tally.result(r.conf.Voters), r.tally.result(r.conf.VotersOutgoing)) {
+	switch quorum.JointVote(r.tally.result(r.conf.Voters), r.tally.result(r.conf.VotersOutgoing())) {
 	case quorum.VoteWon:
 		if r.state == StateCandidate {
 			r.becomeLeader()

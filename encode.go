@@ -166,10 +166,10 @@ func (e *encoder) member(r *raft) {
 
 func (e *encoder) config(c confchange.Config) {
 	e.ids(c.Voters)
-	e.ids(c.VotersOutgoing)
+	e.ids(c.VotersOutgoing())
 	e.ids(c.Learners)
-	e.ids(c.LearnersNext)
-	e.flag(c.AutoLeave)
+	e.ids(c.LearnersNext())
+	e.flag(c.AutoLeave())
 }
 
 func (e *encoder) clock(r *raft) {

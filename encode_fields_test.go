@@ -29,16 +29,16 @@ var told = append(append(toldOfReads(), toldOfTheLeader()...), []change{
 	{"leaderCommit", func(r *raft) { r.leaderCommit++ }},
 	{"wanted", func(r *raft) { r.wanted = false }},
 	{"conf.Voters", func(r *raft) { r.conf.Voters = []uint64{1, 2} }},
-	{"conf.VotersOutgoing", func(r *raft) { r.conf.VotersOutgoing = []uint64{1, 2} }},
+	{"conf.Outgoing.Voters", func(r *raft) { r.conf.Outgoing.Voters = []uint64{1, 2} }},
 	{"conf.Learners", func(r *raft) { r.conf.Learners = nil }},
-	{"conf.LearnersNext", func(r *raft) { r.conf.LearnersNext = nil }},
-	{"conf.AutoLeave", func(r *raft) { r.conf.AutoLeave = false }},
+	{"conf.Outgoing.LearnersNext", func(r *raft) { r.conf.Outgoing.LearnersNext = nil }},
+	{"conf.Outgoing.AutoLeave", func(r *raft) { r.conf.Outgoing.AutoLeave = false }},
 	{"restored.index", func(r *raft) { r.restored.index++ }},
 	{"restored.conf.Voters", func(r *raft) { r.restored.conf.Voters = []uint64{1, 2} }},
-	{"restored.conf.VotersOutgoing", func(r *raft) { r.restored.conf.VotersOutgoing = []uint64{1, 2} }},
+	{"restored.conf.Outgoing.Voters", func(r *raft) { r.restored.conf.Outgoing.Voters = []uint64{1, 2} }},
 	{"restored.conf.Learners", func(r *raft) { r.restored.conf.Learners = nil }},
-	{"restored.conf.LearnersNext", func(r *raft) { r.restored.conf.LearnersNext = nil }},
-	{"restored.conf.AutoLeave", func(r *raft) { r.restored.conf.AutoLeave = false }},
+	{"restored.conf.Outgoing.LearnersNext", func(r *raft) { r.restored.conf.Outgoing.LearnersNext = nil }},
+	{"restored.conf.Outgoing.AutoLeave", func(r *raft) { r.restored.conf.Outgoing.AutoLeave = false }},
 	{"clock.election", func(r *raft) { r.clock.election++ }},
 	{"clock.timeout", func(r *raft) { r.clock.timeout++ }},
 	{"clock.promise", func(r *raft) { r.clock.promise++ }},
@@ -231,7 +231,6 @@ var untold = []struct {
 	{"the entries tell their terms", "log.terms.runs", nil, func(r *raft) { r.log.terms.runs = r.log.terms.runs[:2] }},
 	{"entries that were released", "log.unstable.dead", nil, func(r *raft) { r.log.dead++ }},
 	{"marks are counted from the last acknowledged", "out.mark", nil, shiftMarks},
-	{"marks are counted from the last acknowledged", "out.acked", nil, shiftMarks},
 	{"marks are counted from the last acknowledged", "out.waiting.writes[].mark", nil, shiftMarks},
 	{"versions are told by their writes", "out.version", nil, shiftVersions},
 	{"it follows from the writes and the version", "out.handedVersion", nil, func(r *raft) { r.out.handedVersion = 1 }},
@@ -264,7 +263,6 @@ var untold = []struct {
 
 func shiftMarks(r *raft) {
 	r.out.mark += 10
-	r.out.acked += 10
 	r.out.writes[0].mark += 10
 	r.out.writes[1].mark += 10
 }

@@ -53,16 +53,16 @@ func (r *raft) tailIsContiguous() (string, bool) {
 }
 
 func (r *raft) writesAscend() (string, bool) {
-	const rule = "writes under way ascend and vouch for nothing that is not in the log"
+	const rule = "writes under way follow each other and vouch for nothing that is not in the log"
 	o := &r.out
-	mark, version := o.acked, o.durableVersion
+	mark, version := o.acked(), o.durableVersion
 	for _, w := range o.now().writes {
-		if w.mark <= mark || w.version < version || w.last > r.log.last() {
+		if w.mark != mark+1 || w.version < version || w.last > r.log.last() {
 			return rule, false
 		}
 		mark, version = w.mark, w.version
 	}
-	return rule, mark <= o.mark && version <= o.version && o.handedVersion <= o.version
+	return rule, version <= o.version && o.handedVersion <= o.version
 }
 
 func (r *raft) heldMessagesAreOfThisTerm() (string, bool) {

@@ -50,7 +50,7 @@ func TestEachBrokenInvariantIsNamed(t *testing.T) {
 	const (
 		indexes  = "applied <= handed out <= committed <= last"
 		tail     = "the tail is contiguous"
-		writes   = "writes under way ascend"
+		writes   = "writes under way follow each other"
 		held     = "held messages are of this term"
 		promises = "a message is held only while what it promises is not durable"
 		leads    = "a leader leads"
@@ -83,7 +83,7 @@ func TestEachBrokenInvariantIsNamed(t *testing.T) {
 		{"an entry of a term to come", func(r *raft) { r.term-- }, tail},
 
 		{"a write that vouches for more than there is", func(r *raft) { r.out.writes[0].last = 9 }, writes},
-		{"a write that is acknowledged already", func(r *raft) { r.out.acked = r.out.writes[0].mark }, writes},
+		{"a write whose mark was left out", func(r *raft) { r.out.writes[0].mark++ }, writes},
 		{"a mark that was not handed out", func(r *raft) { r.out.mark-- }, writes},
 		{"a version that was not handed out", func(r *raft) { r.out.handedVersion = r.out.version + 1 }, writes},
 		{"a write of an older version", func(r *raft) { r.out.durableVersion = 99 }, writes},

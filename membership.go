@@ -54,7 +54,7 @@ func (r *raft) applyConfChange(cc raftpb.ConfChangeI) error {
 	}
 	r.setConfig(next)
 	r.logger().Info("configuration changed", "term", r.term, "voters", next.Voters,
-		"outgoing", next.VotersOutgoing, "learners", next.Learners)
+		"outgoing", next.VotersOutgoing(), "learners", next.Learners)
 	if r.state == StateLeader {
 		r.confChangedAsLeader()
 	}
@@ -88,7 +88,7 @@ func (r *raft) confChangedAsLeader() {
 // automatically (§6). Whoever leads does so, as often as it takes: a leader that
 // was replaced may not have.
 func (r *raft) leaveJointIfDue() {
-	if r.state != StateLeader || !r.conf.AutoLeave || r.leader.pendingConf > r.log.applied ||
+	if r.state != StateLeader || !r.conf.AutoLeave() || r.leader.pendingConf > r.log.applied ||
 		r.transfer.to() != None {
 		return
 	}

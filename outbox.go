@@ -33,8 +33,9 @@ type outbox struct {
 	// soft is the soft state as last handed out.
 	soft SoftState
 
-	// mark is the last write handed out; acked the last one acknowledged.
-	mark, acked uint64
+	// mark is the last write handed out. Each has the mark after that of the one
+	// before.
+	mark uint64
 }
 
 // waiting is what waits for writes.
@@ -170,6 +171,8 @@ func (o *outbox) ack(mark uint64) (done write) {
 		n++
 	}
 	o.writes = o.writes[:copy(o.writes, o.writes[n:])]
-	o.acked = max(o.acked, mark)
 	return done
 }
+
+// acked returns the mark of the last write that was acknowledged.
+func (o *outbox) acked() uint64 { return o.mark - uint64(len(o.now().writes)) }

@@ -3,7 +3,6 @@ package raft
 import (
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 
 	"github.com/seed-289bd6ac/raft/internal/confchange"
 	"github.com/seed-289bd6ac/raft/progress"
@@ -13,7 +12,8 @@ import (
 // raft is the state machine of one member: no clock, no disk, no goroutine. Equal
 // inputs in equal order give equal outputs.
 type raft struct {
-	cfg  *options
+	cfg *options
+	// rand is nil where the Config has none.
 	rand Rand
 	id   uint64
 
@@ -158,9 +158,6 @@ func newRaft(cfg *Config) (*raft, error) {
 		r.term, r.vote = last, None
 		r.out.version++
 	}
-	if r.rand == nil {
-		r.rand = (*ownRand)(rand.NewPCG(r.id, r.term<<32^log.last()))
-	}
 	r.drawTimeout()
 	if cfg.LeaseReads && r.term > 0 {
 		r.clock.promise = uint64(cfg.ElectionTick) // as it may have been given before the restart
@@ -193,11 +190,6 @@ func (r *raft) logger() *slog.Logger {
 	}
 	return r.cfg.Logger.With("member", r.id)
 }
-
-// ownRand is the source of a member that was given none.
-type ownRand rand.PCG
-
-func (s *ownRand) IntN(n int) int { return rand.New((*rand.PCG)(s)).IntN(n) }
 
 func (r *raft) preVote() bool     { return !r.cfg.DisablePreVote }
 func (r *raft) checkQuorum() bool { return !r.cfg.DisableCheckQuorum }
@@ -433,7 +425,7 @@ func (r *raft) send(m *raftpb.Message) { r.out.send(m, r.log.durable, r.log.hand
 
 // describe returns the state in one line, for panics.
 func (r *raft) describe() string {
-	return fmt.Sprintf("id=%d %v term=%d vote=%d lead=%d commit=%d applied=%d handed=%d durable=%d last=%d conf=%+v",
+	return fmt.Sprintf("id=%d %v term=%d vote=%d lead=%d commit=%d applied=%d handed=%d durable=%d last=%d conf=[%s]",
 		r.id, r.state, r.term, r.vote, r.lead, r.log.committed, r.log.applied, r.log.handed, r.log.durable,
-		r.log.last(), r.conf)
+		r.log.last(), raftpb.DescribeConfState(r.conf.ConfState()))
 }

@@ -157,7 +157,7 @@ func (r *raft) ackAppend(mark uint64) error {
 		return r.failed
 	case mark > r.out.mark:
 		return fmt.Errorf("%w: AckAppend(%d): the last Mark handed out is %d", ErrAck, mark, r.out.mark)
-	case mark <= r.out.acked:
+	case mark <= r.out.acked():
 		return nil
 	}
 	done := r.out.ack(mark)

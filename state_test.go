@@ -2,6 +2,7 @@ package raft
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"reflect"
 	"strings"
 	"testing"
@@ -16,12 +17,12 @@ import (
 // everything returns a leader in which every field is set, every slice has elements and
 // room behind them, and nothing else fits together: for tests that go through all fields.
 func everything(t *testing.T) *raft {
-	rn, err := NewRawNode(&Config{ID: 1, Storage: NewMemoryStorage(), LeaseReads: true})
+	rn, err := NewRawNode(&Config{ID: 1, Storage: NewMemoryStorage(), LeaseReads: true, Rand: rand.New(rand.NewPCG(1, 2))})
 	require.NoError(t, err)
 	r := rn.raft
 	conf := confchange.Config{
-		Voters: []uint64{1, 2, 3}, VotersOutgoing: []uint64{1, 2, 4}, Learners: []uint64{5}, LearnersNext: []uint64{4},
-		AutoLeave: true,
+		Voters: []uint64{1, 2, 3}, Learners: []uint64{5},
+		Outgoing: &confchange.Outgoing{Voters: []uint64{1, 2, 4}, LearnersNext: []uint64{4}, AutoLeave: true},
 	}
 	r.term, r.vote, r.incarnation, r.state, r.lead = 9, 1, 3, StateLeader, 1
 	r.leaderEpoch, r.leaderCommit, r.wanted, r.stored = 4, 30, true, true
@@ -74,7 +75,7 @@ func fillOutbox(o *outbox) {
 	o.handedCommit = 20
 	o.soft = SoftState{Lead: 2, RaftState: StateFollower}
 	o.writes = append(roomFor[write](), write{mark: 11, version: 6, last: 22, snapshot: 15}, write{mark: 12, version: 6, last: 23})
-	o.mark, o.acked = 12, 10
+	o.mark = 12
 }
 
 func fillReads(rd *reads) {

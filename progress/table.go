@@ -32,7 +32,7 @@ func (t Table) Configure(cfg confchange.Config, next, epoch uint64) Table {
 			p = *old
 		}
 		_, p.Incoming = slices.BinarySearch(cfg.Voters, id)
-		_, p.Outgoing = slices.BinarySearch(cfg.VotersOutgoing, id)
+		_, p.Outgoing = slices.BinarySearch(cfg.VotersOutgoing(), id)
 		out = append(out, p)
 	}
 	return out

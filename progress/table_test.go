@@ -14,7 +14,7 @@ import (
 )
 
 func config(voters, outgoing, learners []uint64) confchange.Config {
-	return confchange.Config{Voters: voters, VotersOutgoing: outgoing, Learners: learners}
+	return confchange.Config{Voters: voters, Learners: learners, Outgoing: &confchange.Outgoing{Voters: outgoing}}
 }
 
 func members(t progress.Table) (ids []uint64) {

@@ -78,7 +78,8 @@ func TestAConfStateInAnyOrderIsSortedAndCopied(t *testing.T) {
 	c, err := FromConfState(cs)
 	require.NoError(t, err)
 	want := Config{
-		Voters: ids(1, 2, 3), VotersOutgoing: ids(1, 4, 5), Learners: ids(8, 9), LearnersNext: ids(4, 5), AutoLeave: true,
+		Voters: ids(1, 2, 3), Learners: ids(8, 9),
+		Outgoing: &Outgoing{Voters: ids(1, 4, 5), LearnersNext: ids(4, 5), AutoLeave: true},
 	}
 	assert.Equal(t, want, c)
 	assert.True(t, proto.Equal(before, cs), "the argument is not changed")
@@ -96,7 +97,7 @@ func TestAConfStateInAnyOrderIsSortedAndCopied(t *testing.T) {
 }
 
 func TestMembershipOfAJointConfiguration(t *testing.T) {
-	c := Config{Voters: ids(1, 2), VotersOutgoing: ids(1, 3, 4), Learners: ids(5), LearnersNext: ids(4)}
+	c := Config{Voters: ids(1, 2), Learners: ids(5), Outgoing: &Outgoing{Voters: ids(1, 3, 4), LearnersNext: ids(4)}}
 	for _, tt := range []struct {
 		name          string
 		id            uint64

@@ -61,8 +61,10 @@ func (c Config) enterJoint(cc *raftpb.ConfChangeV2) (Config, error) {
 	if len(c.Voters) == 0 {
 		return Config{}, fmt.Errorf("there are no voters yet, and a joint configuration needs them")
 	}
-	c.VotersOutgoing = c.Voters
-	c.AutoLeave = cc.GetTransition() != raftpb.ConfChangeTransitionJointExplicit
+	c.Outgoing = &Outgoing{
+		Voters:    c.Voters,
+		AutoLeave: cc.GetTransition() != raftpb.ConfChangeTransitionJointExplicit,
+	}
 	return c.apply(cc.GetChanges())
 }
 
@@ -70,10 +72,10 @@ func (c Config) leaveJoint() (Config, error) {
 	if !c.Joint() {
 		return Config{}, fmt.Errorf("the configuration is not joint")
 	}
-	for _, id := range c.LearnersNext {
+	for _, id := range c.LearnersNext() {
 		c.Learners = with(c.Learners, id)
 	}
-	c.VotersOutgoing, c.LearnersNext, c.AutoLeave = nil, nil, false
+	c.Outgoing = nil
 	return c, nil
 }
 
@@ -108,17 +110,26 @@ func (c Config) apply(changes []*raftpb.ConfChangeSingle) (Config, error) {
 func (c Config) remove(id uint64) Config {
 	c.Voters = without(c.Voters, id)
 	c.Learners = without(c.Learners, id)
-	c.LearnersNext = without(c.LearnersNext, id)
-	return c
+	return c.learnNext(without(c.LearnersNext(), id))
 }
 
 // addLearner adds id, which remove has taken out. An outgoing voter keeps its
 // vote, and becomes a learner only when the joint configuration is left.
 func (c Config) addLearner(id uint64) Config {
-	if slices.Contains(c.VotersOutgoing, id) {
-		c.LearnersNext = with(c.LearnersNext, id)
-	} else {
-		c.Learners = with(c.Learners, id)
+	if slices.Contains(c.VotersOutgoing(), id) {
+		return c.learnNext(with(c.LearnersNext(), id))
+	}
+	c.Learners = with(c.Learners, id)
+	return c
+}
+
+// learnNext replaces the next learners of a joint configuration; another one has
+// none.
+func (c Config) learnNext(ids []uint64) Config {
+	if c.Outgoing != nil {
+		out := *c.Outgoing
+		out.LearnersNext = ids
+		c.Outgoing = &out
 	}
 	return c
 }

@@ -41,7 +41,7 @@ var (
 	mixed = Config{Voters: ids(1, 2, 3), Learners: ids(4)}
 	// joint replaces voter 3 by 4 and makes 2 a learner.
 	joint = Config{
-		Voters: ids(1, 4), VotersOutgoing: ids(1, 2, 3), Learners: ids(5), LearnersNext: ids(2), AutoLeave: true,
+		Voters: ids(1, 4), Learners: ids(5), Outgoing: &Outgoing{Voters: ids(1, 2, 3), LearnersNext: ids(2), AutoLeave: true},
 	}
 )
 
@@ -66,40 +66,40 @@ func TestLegalTransitions(t *testing.T) {
 		{"an update of a stranger changes nothing", mixed, auto(update(9)), mixed},
 
 		{"two changes enter a joint configuration that is left automatically", three, auto(add(4), remove(3)),
-			Config{Voters: ids(1, 2, 4), VotersOutgoing: ids(1, 2, 3), AutoLeave: true}},
+			Config{Voters: ids(1, 2, 4), Outgoing: &Outgoing{Voters: ids(1, 2, 3), AutoLeave: true}}},
 		{"two changes are joint even where no voter changes", three, auto(learn(4), learn(5)),
-			Config{Voters: ids(1, 2, 3), VotersOutgoing: ids(1, 2, 3), Learners: ids(4, 5), AutoLeave: true}},
+			Config{Voters: ids(1, 2, 3), Learners: ids(4, 5), Outgoing: &Outgoing{Voters: ids(1, 2, 3), AutoLeave: true}}},
 		{"one change is joint where that is asked for", three, implicit(add(4)),
-			Config{Voters: ids(1, 2, 3, 4), VotersOutgoing: ids(1, 2, 3), AutoLeave: true}},
+			Config{Voters: ids(1, 2, 3, 4), Outgoing: &Outgoing{Voters: ids(1, 2, 3), AutoLeave: true}}},
 		{"no change at all is joint where that is asked for", three, implicit(),
-			Config{Voters: ids(1, 2, 3), VotersOutgoing: ids(1, 2, 3), AutoLeave: true}},
+			Config{Voters: ids(1, 2, 3), Outgoing: &Outgoing{Voters: ids(1, 2, 3), AutoLeave: true}}},
 		{"an explicit joint configuration waits to be left", three, explicit(remove(3)),
-			Config{Voters: ids(1, 2), VotersOutgoing: ids(1, 2, 3)}},
+			Config{Voters: ids(1, 2), Outgoing: &Outgoing{Voters: ids(1, 2, 3)}}},
 		{"all voters are replaced at once", three, auto(remove(1), remove(2), remove(3), add(4), add(5)),
-			Config{Voters: ids(4, 5), VotersOutgoing: ids(1, 2, 3), AutoLeave: true}},
+			Config{Voters: ids(4, 5), Outgoing: &Outgoing{Voters: ids(1, 2, 3), AutoLeave: true}}},
 		{"an outgoing voter becomes a learner only on leaving", three, explicit(learn(2)),
-			Config{Voters: ids(1, 3), VotersOutgoing: ids(1, 2, 3), LearnersNext: ids(2)}},
+			Config{Voters: ids(1, 3), Outgoing: &Outgoing{Voters: ids(1, 2, 3), LearnersNext: ids(2)}}},
 		{"a learner is promoted in a joint step", mixed, explicit(add(4), learn(1)),
-			Config{Voters: ids(2, 3, 4), VotersOutgoing: ids(1, 2, 3), LearnersNext: ids(1)}},
+			Config{Voters: ids(2, 3, 4), Outgoing: &Outgoing{Voters: ids(1, 2, 3), LearnersNext: ids(1)}}},
 		{"a learner is removed in a joint step", mixed, explicit(remove(4)),
-			Config{Voters: ids(1, 2, 3), VotersOutgoing: ids(1, 2, 3)}},
+			Config{Voters: ids(1, 2, 3), Outgoing: &Outgoing{Voters: ids(1, 2, 3)}}},
 
 		{"the same voter twice is added once", three, auto(add(4), add(4)),
-			Config{Voters: ids(1, 2, 3, 4), VotersOutgoing: ids(1, 2, 3), AutoLeave: true}},
+			Config{Voters: ids(1, 2, 3, 4), Outgoing: &Outgoing{Voters: ids(1, 2, 3), AutoLeave: true}}},
 		{"added and then removed is removed", three, explicit(add(4), remove(4)),
-			Config{Voters: ids(1, 2, 3), VotersOutgoing: ids(1, 2, 3)}},
+			Config{Voters: ids(1, 2, 3), Outgoing: &Outgoing{Voters: ids(1, 2, 3)}}},
 		{"removed and then added is added", three, explicit(remove(3), add(3)),
-			Config{Voters: ids(1, 2, 3), VotersOutgoing: ids(1, 2, 3)}},
+			Config{Voters: ids(1, 2, 3), Outgoing: &Outgoing{Voters: ids(1, 2, 3)}}},
 		{"removed and then made a learner is a learner on leaving", three, explicit(remove(3), learn(3)),
-			Config{Voters: ids(1, 2), VotersOutgoing: ids(1, 2, 3), LearnersNext: ids(3)}},
+			Config{Voters: ids(1, 2), Outgoing: &Outgoing{Voters: ids(1, 2, 3), LearnersNext: ids(3)}}},
 		{"made a learner and then a voter is a voter", three, explicit(learn(3), add(3)),
-			Config{Voters: ids(1, 2, 3), VotersOutgoing: ids(1, 2, 3)}},
+			Config{Voters: ids(1, 2, 3), Outgoing: &Outgoing{Voters: ids(1, 2, 3)}}},
 		{"made a learner and then removed is gone on leaving", three, explicit(learn(3), remove(3)),
-			Config{Voters: ids(1, 2), VotersOutgoing: ids(1, 2, 3)}},
+			Config{Voters: ids(1, 2), Outgoing: &Outgoing{Voters: ids(1, 2, 3)}}},
 		{"added as voter and then as learner is a learner at once", three, explicit(add(4), learn(4)),
-			Config{Voters: ids(1, 2, 3), VotersOutgoing: ids(1, 2, 3), Learners: ids(4)}},
+			Config{Voters: ids(1, 2, 3), Learners: ids(4), Outgoing: &Outgoing{Voters: ids(1, 2, 3)}}},
 		{"no voters on the way are no harm when some are left in the end", Config{Voters: ids(1)}, auto(remove(1), add(2)),
-			Config{Voters: ids(2), VotersOutgoing: ids(1), AutoLeave: true}},
+			Config{Voters: ids(2), Outgoing: &Outgoing{Voters: ids(1), AutoLeave: true}}},
 
 		{"leaving drops the outgoing half and its next learners learn", joint, auto(),
 			Config{Voters: ids(1, 4), Learners: ids(2, 5)}},
@@ -197,11 +197,15 @@ func set(ids []uint64) map[uint64]bool {
 func list(set map[uint64]bool) []uint64 { return slices.Sorted(maps.Keys(set)) }
 
 func modelOf(c Config) model {
-	return model{set(c.Voters), set(c.VotersOutgoing), set(c.Learners), set(c.LearnersNext), c.AutoLeave}
+	return model{set(c.Voters), set(c.VotersOutgoing()), set(c.Learners), set(c.LearnersNext()), c.AutoLeave()}
 }
 
 func (m model) config() Config {
-	return Config{list(m.voters), list(m.outgoing), list(m.learners), list(m.learnersNext), m.autoLeave}
+	c := Config{Voters: list(m.voters), Learners: list(m.learners)}
+	if len(m.outgoing) > 0 {
+		c.Outgoing = &Outgoing{list(m.outgoing), list(m.learnersNext), m.autoLeave}
+	}
+	return c
 }
 
 // next reports false where the change is illegal.
@@ -335,7 +339,7 @@ func TestConfigurationsThatBranchFromOneShareNothingTheyWriteTo(t *testing.T) {
 func quorums(c Config) []uint {
 	var res []uint
 	for s := range uint(1) << (maxID + 1) {
-		if majority(c.Voters, s) && (!c.Joint() || majority(c.VotersOutgoing, s)) {
+		if majority(c.Voters, s) && (!c.Joint() || majority(c.VotersOutgoing(), s)) {
 			res = append(res, s)
 		}
 	}

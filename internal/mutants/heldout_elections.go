@@ -60,7 +60,7 @@ func heldOutVotes() []Mutant {
 			Change:   "In a joint configuration a majority of the new voters elects a leader; the old ones may elect another.",
 			Expected: rules(ElectionSafety, LeaderCompleteness),
 			Replacements: at("election.go",
-				`r.tally.result(r.conf.VotersOutgoing)`,
+				`r.tally.result(r.conf.VotersOutgoing())`,
 				`quorum.VoteWon`),
 		},
 		{

@@ -58,16 +58,16 @@ func heldOutMembers() []Mutant {
 			Change:   "After a restart or a snapshot, a joint configuration is not left by itself.",
 			Expected: rules(JointExits),
 			Replacements: at("internal/confchange/config.go",
-				`AutoLeave:      cs.GetAutoLeave(),`,
-				`AutoLeave:      false,`),
+				`AutoLeave:    cs.GetAutoLeave(),`,
+				`AutoLeave:    false,`),
 		},
 		{
 			Number: "H119", Name: "restart-forgets-next-learners",
 			Change:   "After a restart or a snapshot, voters that were to become learners vanish.",
 			Expected: rules(AdjacentQuorums),
 			Replacements: at("internal/confchange/config.go",
-				`LearnersNext:   sorted(cs.GetLearnersNext()),`,
-				`LearnersNext:   nil,`),
+				`LearnersNext: sorted(cs.GetLearnersNext()),`,
+				`LearnersNext: nil,`),
 		},
 	}
 }

@@ -17,8 +17,8 @@ func heldOutMembership() []Mutant {
 				"the second end may meet a later joint configuration.",
 			Expected: rules(AdjacentQuorums, JointExits),
 			Replacements: at("membership.go",
-				`!r.conf.AutoLeave || r.leader.pendingConf > r.log.applied ||`,
-				`!r.conf.AutoLeave || r.leader.pendingConf > r.log.applied+1 ||`),
+				`!r.conf.AutoLeave() || r.leader.pendingConf > r.log.applied ||`,
+				`!r.conf.AutoLeave() || r.leader.pendingConf > r.log.applied+1 ||`),
 		},
 		{
 			Number: "H53", Name: "joint-by-many-changes-is-not-left",
@@ -41,9 +41,9 @@ func heldOutMembership() []Mutant {
 			Change:   "A member that is removed leaves the outgoing half as well, at once.",
 			Expected: rules(AdjacentQuorums, CommittedOnBoth),
 			Replacements: at("internal/confchange/next.go",
-				"c.LearnersNext = without(c.LearnersNext, id)\n\treturn c",
-				"c.LearnersNext = without(c.LearnersNext, id)\n"+
-					"\tc.VotersOutgoing = without(c.VotersOutgoing, id)\n\treturn c"),
+				"return c.learnNext(without(c.LearnersNext(), id))",
+				"if c.Outgoing != nil {\n\t\tout := *c.Outgoing\n\t\tout.Voters = without(out.Voters, id)\n"+
+					"\t\tc.Outgoing = &out\n\t}\n\treturn c.learnNext(without(c.LearnersNext(), id))"),
 		},
 		{
 			Number: "H56", Name: "demoted-voters-vanish",
@@ -52,10 +52,10 @@ func heldOutMembership() []Mutant {
 			Replacements: at("internal/confchange/next.go",
 				`c.Learners = with(c.Learners, id)
 	}
-	c.VotersOutgoing`,
+	c.Outgoing = nil`,
 				`_ = id
 	}
-	c.VotersOutgoing`),
+	c.Outgoing = nil`),
 		},
 	}
 }

@@ -86,7 +86,7 @@ func heldOutTermsMore() []Mutant {
 			Change:   "All members wait equally long before they campaign.",
 			Expected: rules(Liveness),
 			Replacements: at("election.go",
-				`r.clock.timeout = r.cfg.ElectionTick + r.rand.IntN(r.cfg.ElectionTick)`,
+				`r.clock.timeout = r.cfg.ElectionTick + r.draw(r.cfg.ElectionTick)`,
 				`r.clock.timeout = r.cfg.ElectionTick`),
 		},
 		{

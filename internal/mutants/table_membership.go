@@ -32,8 +32,8 @@ func tableMembership() []Mutant {
 				"after a change of leaders the cluster stays joint, and no further change is possible.",
 			Expected: rules(JointExits, Liveness),
 			Replacements: at("membership.go",
-				`!r.conf.AutoLeave ||`,
-				`!r.conf.AutoLeave || r.leader.pendingConf < r.leader.termStart ||`),
+				`!r.conf.AutoLeave() ||`,
+				`!r.conf.AutoLeave() || r.leader.pendingConf < r.leader.termStart ||`),
 		},
 	}
 }
