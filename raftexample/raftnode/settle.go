@@ -2,7 +2,6 @@ package raftnode
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"github.com/seed-289bd6ac/raft"
@@ -44,11 +43,6 @@ func (n *Node) settles(ctx context.Context, ended <-chan struct{}) bool {
 	}
 }
 
-// nothing is a command without effect, on whatever state: no key has the revision.
-var nothing = kvstore.Command{
-	Op: kvstore.OpDelete, Key: []byte{0}, If: kvstore.Condition{Kind: kvstore.IfRevision, Revision: math.MaxUint64},
-}
-
 // probe reports whether a command has gone the way of all proposals, a while after the
 // change of the leader. What this member has handed to the leader before is in front of
 // it, and what the former leader has held back has had the time to arrive.
@@ -60,18 +54,13 @@ func (n *Node) probe(ctx context.Context) bool {
 	case <-ctx.Done():
 		return false
 	}
-	cmd := nothing
-	cmd.ID = n.ids.Next()
-	data, err := cmd.Encode()
-	if err != nil {
-		n.log.Error("a probe cannot be encoded", "err", err)
-		return false
-	}
-	applied := n.waiting.add(cmd.ID)
-	defer n.waiting.remove(cmd.ID)
+	id := n.ids.Next()
+	data := kvstore.EncodeProbe(id)
+	applied := n.waiting.add(id)
+	defer n.waiting.remove(id)
 	handOver := func(ctx context.Context) error { return n.raft.Propose(ctx, data) }
 	for {
-		if _, err := n.handOver(ctx, proposal{id: cmd.ID, handOver: handOver}); err != nil {
+		if _, err := n.handOver(ctx, proposal{id: id, handOver: handOver}); err != nil {
 			return false
 		}
 		timer.Reset(patienceTicks * n.cfg.TickInterval)
