@@ -51,8 +51,11 @@ func TestWhatIsAppliedIsCommittedWhateverTheHardStateSays(t *testing.T) {
 		require.EqualValues(t, 2, hs.Commit)
 	}
 	check(s)
+	require.EqualValues(t, 1, s.hard.GetCommit())
 	require.NoError(t, s.Close())
-	check(mustOpen(t, o))
+	s = mustOpen(t, o)
+	check(s)
+	require.EqualValues(t, 2, s.hard.GetCommit(), "former versions of this program compare the two")
 }
 
 func TestABatchIsUsedOnce(t *testing.T) {

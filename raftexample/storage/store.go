@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 
@@ -192,12 +193,29 @@ func (s *Store) Close() error {
 	if err == nil {
 		// A flushed database has its contents in files with checksums, and little in the
 		// log, whose end cannot be told from damage.
-		err = s.failure.guard("flush", s.db.Flush)
+		err = s.failure.guard("flush", s.flush)
 	}
 	if s.failure.isStuck() {
 		return s.failure.get()
 	}
 	return firstOf(err, s.release())
+}
+
+// flush leaves the database as former versions of this program want to find it: they
+// take an applied index beyond the stored commit index for damage.
+func (s *Store) flush() error {
+	if s.hard != nil && s.applied.index > s.hard.GetCommit() {
+		hard := proto.CloneOf(s.hard)
+		hard.Commit = s.applied.index
+		batch := s.db.NewBatch()
+		if err := putMessage(batch, keyHardState, hard); err != nil {
+			return errors.Join(err, batch.Close())
+		}
+		if err := batch.Commit(pebble.NoSync); err != nil {
+			return err
+		}
+	}
+	return s.db.Flush()
 }
 
 // release closes what Open has opened.
