@@ -261,6 +261,33 @@ func TestProposalsOfOthersWaitForTheEndOfAHandover(t *testing.T) {
 	}
 }
 
+// Consensus goes on with a handover that its caller no longer waits for.
+func TestProposalsOfOthersWaitForAHandoverThatNobodyWaitsFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Config{})
+		b.raft.setStatus(raft.Status{
+			BasicStatus: raft.BasicStatus{ID: 1, RaftState: raft.StateLeader},
+		})
+		end := make(chan struct{})
+		b.raft.transfer = func(ctx context.Context, _ uint64) error {
+			select {
+			case <-end:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		require.ErrorIs(t, b.TransferLeader(within(t, time.Second), 2), ErrUnknownOutcome)
+		prop := &raftpb.Message{Type: raftpb.MsgProp, From: 3, To: 1, Entries: entries(0, 0)}
+		require.NoError(t, b.Process(t.Context(), prop))
+		synctest.Wait()
+		require.Empty(t, b.raft.allStepped(), "it would be dropped")
+		close(end)
+		synctest.Wait()
+		require.Len(t, b.raft.allStepped(), 1)
+	})
+}
+
 // The others pass proposals on to a leader until they know of the next one.
 func TestALeaderThatIsToGoStaysUntilOthersKnow(t *testing.T) {
 	for _, tt := range []struct {

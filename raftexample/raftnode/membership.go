@@ -168,17 +168,27 @@ func (n *Node) TransferLeader(ctx context.Context, id uint64) error {
 }
 
 // transfer hands leadership to the target. Once that has begun, it may succeed
-// although this member has stopped or the caller has no more time.
+// although this member has stopped or the caller has no more time: proposals of others
+// are held back until it ends, or should have.
 func (n *Node) transfer(ctx context.Context, target uint64) error {
 	n.handovers.begin()
-	defer n.stepHeld()
-	switch err := n.raft.TransferLeadership(ctx, target); {
-	case errors.Is(err, raft.ErrStopped):
-		return fmt.Errorf("%w: %w", ErrUnknownOutcome, n.stopReason())
-	case err != nil && ctx.Err() != nil:
-		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
-	default:
+	attempt, giveUp := context.WithCancel(n.running)
+	ended := make(chan error, 1)
+	go func() {
+		defer giveUp()
+		err := n.raft.TransferLeadership(attempt, target)
+		n.stepHeld()
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		if errors.Is(err, raft.ErrStopped) || err != nil && n.running.Err() != nil {
+			return fmt.Errorf("%w: %w", ErrUnknownOutcome, n.stopReason())
+		}
 		return err
+	case <-ctx.Done():
+		time.AfterFunc(patienceTicks*n.cfg.TickInterval, giveUp)
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, ctx.Err())
 	}
 }
 
