@@ -122,6 +122,9 @@ func (n *Node) RemoveMember(ctx context.Context, id uint64) error {
 	return n.changeMembership(ctx, &raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode, NodeId: id})
 }
 
+// errChangePending: another change had to be applied before this one can be judged.
+var errChangePending = errors.New("a change was under way")
+
 // changeMembership proposes a change, when those before it are applied, and waits
 // until it is applied here.
 func (n *Node) changeMembership(ctx context.Context, change *raftpb.ConfChange, members ...kvstore.Member) error {
@@ -133,17 +136,15 @@ func (n *Node) changeMembership(ctx context.Context, change *raftpb.ConfChange, 
 	change.Context = data
 	p := proposal{id: id}
 	p.handOver = func(ctx context.Context) error {
-		for {
-			err := n.raft.ProposeConfChange(ctx, change)
-			refused, ok := errors.AsType[*raft.ConfChangeError](err)
-			if !ok || refused.PendingIndex == 0 {
-				return err
-			}
-			// Another change has to be applied before this one can be judged.
-			if n.cfg.Machine.WaitApplied(ctx, refused.PendingIndex) != nil || !n.pause(ctx) {
-				return err
-			}
+		if err := n.mustLead(); err != nil {
+			return err
 		}
+		err := n.raft.ProposeConfChange(ctx, change)
+		refused, ok := errors.AsType[*raft.ConfChangeError](err)
+		if ok && refused.PendingIndex > 0 && n.cfg.Machine.WaitApplied(ctx, refused.PendingIndex) == nil {
+			return fmt.Errorf("%w: %w", errChangePending, err)
+		}
+		return err
 	}
 	_, err = n.propose(ctx, p)
 	return err

@@ -151,7 +151,7 @@ func (n *Node) handOver(ctx context.Context, p proposal) (reign uint64, err erro
 			return 0, fmt.Errorf("%w: %w", ErrNotServed, err)
 		case errors.Is(err, raft.ErrStopped): // the proposal was not taken
 			return 0, fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
-		case ok, errors.Is(err, errOutOfReach):
+		case ok, errors.Is(err, errOutOfReach), errors.Is(err, errChangePending):
 		case ctx.Err() != nil:
 			return 0, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 		default:
