@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-289bd6ac/raft"
@@ -308,6 +309,44 @@ func TestALeaderThatIsToGoStaysUntilOthersKnow(t *testing.T) {
 			start := time.Now()
 			require.Equal(t, tt.want, tt.goes(b), tt.name)
 			require.Equal(t, graceTicks*b.cfg.TickInterval, time.Since(start), tt.name)
+		})
+	}
+}
+
+// While a change waits for the one before it, leadership may be lost, and come back.
+func TestAChangeThatHasWaitedIsProposedUnderTheLeaderOfNow(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		role raft.StateType
+		want error
+	}{
+		{"which leads again", raft.StateLeader, nil},
+		{"which is another", raft.StateFollower, raft.ErrNotLeader},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, Config{})
+			changes := b.leading(t)
+			b.raft.read = func(ctx context.Context) (uint64, error) { <-ctx.Done(); return 0, ctx.Err() }
+			take := b.raft.change
+			b.raft.change = func(ctx context.Context, cc raftpb.ConfChangeI) error {
+				if b.machine.Applied() < 5 {
+					return &raft.ConfChangeError{Reason: "one is not applied yet", PendingIndex: 5}
+				}
+				time.AfterFunc(time.Second, func() { assert.NoError(t, take(ctx, cc)) })
+				return nil
+			}
+			b.led(1, 1)
+			done := make(chan error, 1)
+			go func() { done <- b.RemoveMember(within(t, time.Minute), 3) }()
+			synctest.Wait()
+			b.led(raft.None, 2)
+			b.led(1, 3)
+			_, reign, _ := b.leader.reigning()
+			b.leader.settle(reign)
+			b.raft.setStatus(raft.Status{BasicStatus: raft.BasicStatus{RaftState: tt.role}})
+			b.machine.setApplied(5)
+			require.Equal(t, tt.want, <-done, tt.name)
+			require.Equal(t, tt.want == nil, len(*changes) == 1, tt.name)
 		})
 	}
 }
