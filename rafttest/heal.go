@@ -269,8 +269,18 @@ func (s *Sim) serve() bool {
 		}
 	}
 	s.silent = true
-	s.c.fail(&Violation{Rule: Progress, Detail: "fresh reads and writes are not answered long after faults have ended"})
+	s.c.unserved()
 	return false
+}
+
+// unserved says that a cluster at rest serves nobody, unless a change that was applied
+// meanwhile counts on disks that are lost.
+func (c *cluster) unserved() {
+	if !c.quorumWithout(nil) {
+		c.mark(markTooManyDisksLostToGoOn)
+		return
+	}
+	c.fail(&Violation{Rule: Progress, Detail: "fresh reads and writes are not answered long after faults have ended"})
 }
 
 // served reports whether a read and a write that began since an operation were
@@ -310,25 +320,37 @@ func (s *Sim) rest() {
 	s.c.checkPeace(lead, term, s.messages-sent)
 	s.c.checkSurvival(lead)
 	s.c.checkReads(lead)
-	s.handOver(lead)
+	s.handOver()
 	s.c.mark(markClusterCameToRest)
 }
 
-// handOver transfers leadership in a cluster at rest.
-func (s *Sim) handOver(lead *member) {
-	heir := s.c.heir(lead)
-	if heir == nil || s.c.violation != nil {
-		return
+// handOver transfers leadership in a cluster at rest. One attempt may come to nothing:
+// between two leaders there is none that members are loyal to, and one that hears nobody
+// and asks for no pre-votes may campaign just then.
+func (s *Sim) handOver() {
+	const attempts = 3
+	for n := 1; s.c.violation == nil; n++ {
+		lead := s.c.leader()
+		heir := s.c.heir(lead)
+		if heir == nil || s.handOverTo(lead, heir) {
+			return
+		}
+		if n == attempts || s.c.leader() == nil {
+			s.c.notHandedOver(lead, heir)
+		}
 	}
+}
+
+func (s *Sim) handOverTo(lead, heir *member) (done bool) {
 	lead.handedTo = raft.None
 	s.do(&Action{Kind: ActTransfer, Member: lead.id, Target: heir.id})
 	for range 4 * progressBound {
 		s.runUntil(s.c.now + s.timeoutLength()/4)
 		if s.c.violation != nil || s.c.handedOver(lead, heir) {
-			return
+			return true
 		}
 	}
-	s.c.notHandedOver(lead, heir)
+	return false
 }
 
 // heir returns a voter that is to lead in place of one that is well, nil where there is
