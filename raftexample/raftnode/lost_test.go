@@ -125,6 +125,8 @@ func TestAWriteOfTheFirstMomentsOfALeaderIsWaitedFor(t *testing.T) {
 		b.raft.ready <- raft.Ready{CommittedEntries: slices.Clone(log), Mark: 9}
 		mu.Unlock()
 		require.NoError(t, <-done)
+		mu.Lock()
+		defer mu.Unlock()
 		require.Greater(t, len(log), 2, "a probe may be lost, and is sent again")
 	})
 }

@@ -506,6 +506,7 @@ func TestATransferThatIsNotSeenToEndHasAnUnknownOutcome(t *testing.T) {
 		b.leading(t)
 		b.raft.transfer = func(ctx context.Context, _ uint64) error { <-ctx.Done(); return ctx.Err() }
 		require.ErrorIs(t, b.TransferLeader(within(t, time.Second), 2), ErrUnknownOutcome)
+		synctest.Wait()
 		b.raft.transfer = func(context.Context, uint64) error { return raft.ErrStopped }
 		require.ErrorIs(t, b.TransferLeader(t.Context(), 2), ErrUnknownOutcome)
 	})

@@ -60,6 +60,9 @@ func (s *Store) open() error {
 	if err == nil {
 		return nil
 	}
+	if pebble.IsCorruptionError(err) { // met by an iterator
+		err = s.failure.set("recover", err)
+	}
 	if !s.failure.isStuck() {
 		err = firstOf(err, s.release())
 	}
