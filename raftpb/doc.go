@@ -50,8 +50,8 @@
 //	MsgTimeoutNowRefused  epoch
 //
 // The epoch, no_ack, MsgTimeoutNowRefused and the reject of MsgReadIndexResp are
-// unknown to etcd's raft, which leaves them out, and answers where none is needed. Field vote belongs to messages that this
-// library does not use.
+// unknown to etcd's raft, which leaves them out, and answers where none is needed.
+// Field vote belongs to messages that this library does not use.
 package raftpb
 
 //go:generate env GOWORK=off go -C ../tools run ./genproto
