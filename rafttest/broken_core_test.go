@@ -17,6 +17,13 @@ import (
 const brokenCore = "RAFTTEST_BROKEN_CORE"
 
 func TestFailuresOfABrokenCoreAreRepeatedAndShrunk(t *testing.T) {
+	inBrokenCore(t, "TestInABrokenCore", brokenCore)
+}
+
+// inBrokenCore runs a test of this package with a broken copy of the core, which the
+// variable of the environment tells it.
+func inBrokenCore(t *testing.T, test, variable string) {
+	t.Helper()
 	skipUnderRace(t)
 	if testing.Short() {
 		t.Skip("builds a broken copy of the core")
@@ -25,8 +32,8 @@ func TestFailuresOfABrokenCoreAreRepeatedAndShrunk(t *testing.T) {
 	require.True(t, found)
 	overlay, err := mutants.Overlay("..", m, t.TempDir())
 	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-run=^TestInABrokenCore$", "-count=1", ".")
-	cmd.Env = append(os.Environ(), brokenCore+"=1")
+	cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-run=^"+test+"$", "-count=1", ".")
+	cmd.Env = append(os.Environ(), variable+"=1")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 }

@@ -5,14 +5,11 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/seed-289bd6ac/raft/internal/mutants"
 )
 
 func explorerOf(t *testing.T, m Model) *explorer {
@@ -219,18 +216,7 @@ func requireReplay(t *testing.T, e *Exploration) {
 const exploredCore = "RAFTTEST_EXPLORED_CORE"
 
 func TestABrokenCoreIsFoundByTheShortestWay(t *testing.T) {
-	skipUnderRace(t)
-	if testing.Short() {
-		t.Skip("builds a broken copy of the core")
-	}
-	m, found := mutants.ByName("old-votes-count")
-	require.True(t, found)
-	overlay, err := mutants.Overlay("..", m, t.TempDir())
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), "go", "test", "-overlay="+overlay, "-run=^TestExploreABrokenCore$", "-count=1", ".")
-	cmd.Env = append(os.Environ(), exploredCore+"=1")
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	inBrokenCore(t, "TestExploreABrokenCore", exploredCore)
 }
 
 // TestExploreABrokenCore is run by the test above.
