@@ -90,6 +90,8 @@ const (
 	// DropForwardingDisabled: this member is not the leader, and
 	// Config.DisableProposalForwarding is set.
 	DropForwardingDisabled
+	// DropOtherTerm: the proposal is bound to a term, and this member is in another.
+	DropOtherTerm
 )
 
 func (r DropReason) String() string {
@@ -104,6 +106,8 @@ func (r DropReason) String() string {
 		return "this member is not in the configuration"
 	case DropForwardingDisabled:
 		return "not the leader, and forwarding is disabled"
+	case DropOtherTerm:
+		return "it is bound to a term that is not the current one"
 	default:
 		return fmt.Sprintf("reason %d", int(r))
 	}

@@ -59,6 +59,10 @@ func TestATypedErrorMatchesItsSentinelAndNoOther(t *testing.T) {
 			&raft.ProposalDroppedError{Reason: raft.DropForwardingDisabled}, "ErrProposalDropped",
 			"raft: proposal dropped: not the leader, and forwarding is disabled",
 		},
+		{
+			&raft.ProposalDroppedError{Reason: raft.DropOtherTerm}, "ErrProposalDropped",
+			"raft: proposal dropped: it is bound to a term that is not the current one",
+		},
 		{&raft.ProposalDroppedError{Reason: 77}, "ErrProposalDropped", "raft: proposal dropped: reason 77"},
 		{
 			&raft.ConfChangeError{Reason: "because"}, "ErrConfChangeRefused",
@@ -107,12 +111,12 @@ func TestSentinelsDifferInKindAndInText(t *testing.T) {
 
 func TestEveryReasonWhyAProposalIsDroppedHasASentence(t *testing.T) {
 	seen := map[string]bool{}
-	for reason := raft.DropNoLeader; reason <= raft.DropForwardingDisabled; reason++ {
+	for reason := raft.DropNoLeader; reason <= raft.DropOtherTerm; reason++ {
 		require.NotContains(t, reason.String(), "reason ", "reason %d", int(reason))
 		require.False(t, seen[reason.String()])
 		seen[reason.String()] = true
 	}
-	require.Len(t, seen, 5)
+	require.Len(t, seen, 6)
 }
 
 func TestACallerLearnsWhyItsProposalIsDropped(t *testing.T) {

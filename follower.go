@@ -169,8 +169,9 @@ func (r *raft) timeoutNow(m *raftpb.Message) error {
 	return nil
 }
 
-// forwardProposal sends entries to the leader, which gives them their place.
-func (r *raft) forwardProposal(ents []*raftpb.Entry) error {
+// forwardProposal sends entries to the leader, which gives them their place: in the
+// term that they are bound to, if any.
+func (r *raft) forwardProposal(proposed *raftpb.Message) error {
 	switch {
 	case r.lead == None:
 		return dropped(DropNoLeader)
@@ -178,7 +179,7 @@ func (r *raft) forwardProposal(ents []*raftpb.Entry) error {
 		return dropped(DropForwardingDisabled)
 	}
 	m := r.newMessage(raftpb.MsgProp, r.lead)
-	m.Term, m.Entries = 0, ents
+	m.Term, m.Entries = proposed.Term, proposed.Entries
 	r.send(m)
 	return nil
 }

@@ -8,14 +8,16 @@ import (
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
-// proposeConfChange proposes a configuration change, here or to the leader.
-func (r *raft) proposeConfChange(cc raftpb.ConfChangeI) error {
+// proposeConfChange proposes a configuration change, here or to the leader; bound to
+// term, unless that is 0.
+func (r *raft) proposeConfChange(term uint64, cc raftpb.ConfChangeI) error {
 	data, err := proto.Marshal(cc)
 	if err != nil {
 		return &ConfChangeError{Reason: "it cannot be encoded: " + err.Error()}
 	}
 	return r.Step(&raftpb.Message{
-		Type: raftpb.MsgProp, From: r.id, Entries: []*raftpb.Entry{{Type: cc.EntryType(), Data: data}},
+		Type: raftpb.MsgProp, From: r.id, Term: term,
+		Entries: []*raftpb.Entry{{Type: cc.EntryType(), Data: data}},
 	})
 }
 

@@ -58,6 +58,7 @@ type Node struct {
 type task struct {
 	kind taskKind
 	data []byte
+	term uint64 // that data is bound to; 0: none
 	msg  *raftpb.Message
 	call func(*RawNode) error
 	read *readWaiter
@@ -175,7 +176,7 @@ func (n *Node) await(offer chan Ready, rd *Ready) (stop bool) {
 // proposeHere appends data to this leader's log on the goroutine of the caller, who
 // then need not wait to be woken. It returns false where it did nothing: another
 // goroutine is at work, or this member does not lead, or much waits to be handed out.
-func (n *Node) proposeHere(data []byte) (done bool, err error) {
+func (n *Node) proposeHere(term uint64, data []byte) (done bool, err error) {
 	if !n.mu.TryLock() {
 		return false, nil
 	}
@@ -185,7 +186,7 @@ func (n *Node) proposeHere(data []byte) (done bool, err error) {
 		return false, nil
 	}
 	// The Ready that is on offer does not hold it: see accept.
-	err = n.rn.Propose(data)
+	err = n.rn.propose(term, data)
 	select {
 	case n.proposed <- struct{}{}:
 	default:
@@ -207,7 +208,7 @@ func (n *Node) handle(t task) {
 	var err error
 	switch t.kind {
 	case taskPropose:
-		err = n.rn.Propose(t.data)
+		err = n.rn.propose(t.term, t.data)
 	case taskStep:
 		if err = n.rn.Step(t.msg); err != nil {
 			n.rn.raft.logger().Debug("message had no effect", "err", err)
@@ -331,17 +332,33 @@ func (n *Node) Campaign(ctx context.Context) error { return n.call(ctx, (*RawNod
 // Propose asks for data to be appended to the log; see RawNode.Propose. It waits
 // until the data is in this leader's log or on its way to the leader. With
 // ErrStopped, as with ErrProposalDropped, the data is certainly in no log.
-func (n *Node) Propose(ctx context.Context, data []byte) error {
-	if done, err := n.proposeHere(data); done {
+func (n *Node) Propose(ctx context.Context, data []byte) error { return n.propose(ctx, 0, data) }
+
+// ProposeIn is Propose bound to a term; see RawNode.ProposeIn.
+func (n *Node) ProposeIn(ctx context.Context, term uint64, data []byte) error {
+	if term == 0 {
+		return dropped(DropOtherTerm)
+	}
+	return n.propose(ctx, term, data)
+}
+
+// propose binds data to term, unless that is 0.
+func (n *Node) propose(ctx context.Context, term uint64, data []byte) error {
+	if done, err := n.proposeHere(term, data); done {
 		return err
 	}
-	return n.wait(ctx, task{kind: taskPropose, data: data})
+	return n.wait(ctx, task{kind: taskPropose, term: term, data: data})
 }
 
 // ProposeConfChange asks for a configuration change; see
 // RawNode.ProposeConfChange. With ErrStopped, it was not proposed.
 func (n *Node) ProposeConfChange(ctx context.Context, cc raftpb.ConfChangeI) error {
 	return n.call(ctx, func(rn *RawNode) error { return rn.ProposeConfChange(cc) })
+}
+
+// ProposeConfChangeIn is ProposeConfChange bound to a term; see RawNode.ProposeIn.
+func (n *Node) ProposeConfChangeIn(ctx context.Context, term uint64, cc raftpb.ConfChangeI) error {
+	return n.call(ctx, func(rn *RawNode) error { return rn.ProposeConfChangeIn(term, cc) })
 }
 
 // ApplyConfChange puts a committed change into force; see RawNode.ApplyConfChange.

@@ -279,8 +279,8 @@ const decisions = `
 Hup, Beat, Unreachable, SnapStatus, CheckQuorum, ForgetLeader
   others                       | local                      | local                      | local                                                  | local
 Prop
-  follower, learner            | Prop=>2                    | Prop=>2                    | Prop=>2                                                | Prop=>2
-  leader                       | log 6, App=>2              | log 6, App=>2              | log 6, App=>2                                          | log 6, App=>2
+  follower, learner            | Prop=>2                    | proposal dropped           | Prop=>2                                                | proposal dropped
+  leader                       | log 6, App=>2              | proposal dropped           | log 6, App=>2                                          | proposal dropped
   others                       | proposal dropped           | proposal dropped           | proposal dropped                                       | proposal dropped
 App
   follower, learner            | malformed                  | AppResp!=>2                | log 4, commit 4, AppResp=>2                            | term+1, log 4, commit 4, AppResp=>2

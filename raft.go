@@ -213,6 +213,8 @@ func (r *raft) Step(m *raftpb.Message) error {
 		return err
 	}
 	switch {
+	case m.Type == raftpb.MsgProp && m.Term != 0 && m.Term != r.term: // see ProposeIn
+		return dropped(DropOtherTerm)
 	case isRequest(m): // of whoever leads, in whatever term
 	case m.Term > r.term && raisesTerm(m):
 		if m.Type == raftpb.MsgVote && r.ignoresCampaign(m) {
@@ -261,7 +263,7 @@ func stepLeader(r *raft, m *raftpb.Message) error {
 func stepFollower(r *raft, m *raftpb.Message) error {
 	switch m.Type {
 	case raftpb.MsgProp:
-		return r.forwardProposal(m.Entries)
+		return r.forwardProposal(m)
 	case raftpb.MsgApp:
 		return r.appendEntries(m)
 	case raftpb.MsgHeartbeat:

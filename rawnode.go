@@ -73,12 +73,38 @@ func (rn *RawNode) Campaign() error { return rn.raft.campaign(false) }
 // leadership may be lost, so retry under an id that the state machine knows to
 // apply once. It returns an error that matches ErrProposalDropped when data is
 // certainly in no log. The data belongs to the library from then on.
-func (rn *RawNode) Propose(data []byte) error {
+func (rn *RawNode) Propose(data []byte) error { return rn.propose(0, data) }
+
+// propose binds data to term, unless that is 0.
+func (rn *RawNode) propose(term uint64, data []byte) error {
 	r := rn.raft
-	if r.state == StateLeader && r.failed == nil {
+	switch {
+	case r.failed != nil:
+		return r.failed
+	case term != 0 && term != r.term:
+		return dropped(DropOtherTerm)
+	case r.state == StateLeader:
 		return r.proposeData(data)
 	}
-	return r.Step(&raftpb.Message{Type: raftpb.MsgProp, From: r.id, Entries: []*raftpb.Entry{{Data: data}}})
+	return r.Step(&raftpb.Message{
+		Type: raftpb.MsgProp, From: r.id, Term: term, Entries: []*raftpb.Entry{{Data: data}},
+	})
+}
+
+// ProposeIn is Propose bound to a term: data is appended in that term, by its leader,
+// or never. The error matches ErrProposalDropped, with DropOtherTerm, where this member
+// is in another term.
+//
+// Once an entry of a later term is applied here, the proposal is applied here already
+// or never will be, anywhere: terms do not fall along the log, so that nothing of the
+// term can follow. It may then be proposed again, and takes effect once. What lies
+// within a snapshot that this member was sent was not seen to be applied: whether it
+// holds the proposal, only the state machine can tell. docs/proposals.md has the proof.
+func (rn *RawNode) ProposeIn(term uint64, data []byte) error {
+	if term == 0 {
+		return dropped(DropOtherTerm)
+	}
+	return rn.propose(term, data)
 }
 
 // ProposeConfChange asks for a configuration change. On the leader it returns an
@@ -87,7 +113,15 @@ func (rn *RawNode) Propose(data []byte) error {
 // as it does any proposal, and the leader that refuses it says so to its own
 // caller only.
 func (rn *RawNode) ProposeConfChange(cc raftpb.ConfChangeI) error {
-	return rn.raft.proposeConfChange(cc)
+	return rn.raft.proposeConfChange(0, cc)
+}
+
+// ProposeConfChangeIn is ProposeConfChange bound to a term; see ProposeIn.
+func (rn *RawNode) ProposeConfChangeIn(term uint64, cc raftpb.ConfChangeI) error {
+	if term == 0 {
+		return dropped(DropOtherTerm)
+	}
+	return rn.raft.proposeConfChange(term, cc)
 }
 
 // ApplyConfChange puts a change into force: call it for every committed entry that

@@ -18,7 +18,8 @@
 //	type                fields, and what they mean
 //	MsgHup              local; none
 //	MsgBeat             local; none
-//	MsgProp             no term; entries: type and data only
+//	MsgProp             term: the only one in which it may be appended, 0: any;
+//	                    entries: type and data only
 //	MsgApp              index, logTerm: the entry before the first one sent;
 //	                    entries; commit: the leader's commit index; epoch;
 //	                    no_ack: what it names is known to be durable at the

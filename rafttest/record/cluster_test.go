@@ -241,9 +241,16 @@ func (c *cluster) chaos(t *rapid.T) {
 		m.did(record.KindTickN, none)
 	case 4:
 		m.did(record.KindCampaign, none, m.Campaign())
-	case 5, 6:
+	case 5:
 		m.did(record.KindPropose, none, m.Propose(rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "data")))
+	case 6:
+		data := rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "data")
+		m.did(record.KindProposeIn, none, m.ProposeIn(drawTerm(t, m), data))
 	case 7:
+		if rapid.Bool().Draw(t, "bound") {
+			m.did(record.KindProposeConfChangeIn, none, m.ProposeConfChangeIn(drawTerm(t, m), drawChange(t, len(c.members))))
+			return
+		}
 		m.did(record.KindProposeConfChange, none, m.ProposeConfChange(drawChange(t, len(c.members))))
 	case 8:
 		id, err := m.ReadIndex()
@@ -265,6 +272,11 @@ func (c *cluster) chaos(t *rapid.T) {
 	default:
 		c.deliver(t)
 	}
+}
+
+// drawTerm draws a term to bind a proposal to: mostly that of the member.
+func drawTerm(t *rapid.T, m *member) uint64 {
+	return m.BasicStatus().Term + uint64(max(0, rapid.IntRange(-3, 1).Draw(t, "ahead")))
 }
 
 func (c *cluster) deliver(t *rapid.T) {

@@ -270,6 +270,8 @@ func TestInputsAreDescribed(t *testing.T) {
 		`Propose "x"`:                   {Kind: KindPropose, Data: []byte("x")},
 		"Propose empty":                 {Kind: KindPropose},
 		"ProposeConfChange [+4]":        {Kind: KindProposeConfChange, Change: &raftpb.ConfChange{NodeId: 4}},
+		`ProposeIn 3 "x"`:               {Kind: KindProposeIn, Term: 3, Data: []byte("x")},
+		"ProposeConfChangeIn 3 [+4]":    {Kind: KindProposeConfChangeIn, Term: 3, Change: &raftpb.ConfChange{NodeId: 4}},
 		"ApplyConfChange nil":           {Kind: KindApplyConfChange},
 		"Step 1->2 MsgHeartbeat term:3": {Kind: KindStep, Message: &raftpb.Message{Type: raftpb.MsgHeartbeat, From: 1, To: 2, Term: 3}},
 		"AckAppend 5":                   {Kind: KindAckAppend, Mark: 5},

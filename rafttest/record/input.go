@@ -34,6 +34,8 @@ const (
 	KindForgetLeader
 	KindReportUnreachable
 	KindReportSnapshot
+	KindProposeIn
+	KindProposeConfChangeIn
 	numKinds
 )
 
@@ -44,6 +46,7 @@ var kindNames = [numKinds]string{
 	KindAdvance: "Advance", KindAckAppend: "AckAppend", KindAckApply: "AckApply", KindReadIndex: "ReadIndex",
 	KindTransferLeader: "TransferLeader", KindForgetLeader: "ForgetLeader",
 	KindReportUnreachable: "ReportUnreachable", KindReportSnapshot: "ReportSnapshot",
+	KindProposeIn: "ProposeIn", KindProposeConfChangeIn: "ProposeConfChangeIn",
 }
 
 func (k Kind) String() string {
@@ -66,8 +69,10 @@ type Input struct {
 	Ticks int
 	// Data is what was proposed.
 	Data []byte
-	// Change is the argument of ProposeConfChange and ApplyConfChange.
+	// Change is what was proposed or applied.
 	Change raftpb.ConfChangeI
+	// Term is that of ProposeIn and ProposeConfChangeIn.
+	Term uint64
 	// Message is that of Step.
 	Message *raftpb.Message
 	// Mark is that of AckAppend, Index that of AckApply.
@@ -94,11 +99,12 @@ func (in Input) String() string {
 		return fmt.Sprintf("%s %d", name, in.Ticks)
 	case KindPropose:
 		return name + " " + describeData(in.Data)
+	case KindProposeIn:
+		return fmt.Sprintf("%s %d %s", name, in.Term, describeData(in.Data))
 	case KindProposeConfChange, KindApplyConfChange:
-		if in.Change == nil {
-			return name + " nil"
-		}
-		return name + " " + raftpb.DescribeConfChange(in.Change)
+		return name + " " + describeChange(in.Change)
+	case KindProposeConfChangeIn:
+		return fmt.Sprintf("%s %d %s", name, in.Term, describeChange(in.Change))
 	case KindStep:
 		return name + " " + raftpb.DescribeMessage(in.Message)
 	case KindAckAppend:
@@ -125,6 +131,13 @@ func describeSnapshotStatus(s raft.SnapshotStatus) string {
 
 // describeData describes a command as an entry that holds it is described.
 func describeData(data []byte) string { return describePayload(&raftpb.Entry{Data: data}) }
+
+func describeChange(cc raftpb.ConfChangeI) string {
+	if cc == nil {
+		return "nil"
+	}
+	return raftpb.DescribeConfChange(cc)
+}
 
 func describePayload(e *raftpb.Entry) string {
 	_, text, _ := strings.Cut(raftpb.DescribeEntry(e), " ")

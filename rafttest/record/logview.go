@@ -144,9 +144,9 @@ func proposals(s Step) []*raftpb.Entry {
 	switch {
 	case s.Err != nil || s.Panic != "":
 		return nil
-	case s.Kind == KindPropose:
+	case s.Kind == KindPropose, s.Kind == KindProposeIn:
 		return []*raftpb.Entry{{Data: s.Data}}
-	case s.Kind == KindProposeConfChange && s.Change != nil:
+	case (s.Kind == KindProposeConfChange || s.Kind == KindProposeConfChangeIn) && s.Change != nil:
 		if data, err := proto.Marshal(s.Change); err == nil {
 			return []*raftpb.Entry{{Type: s.Change.EntryType(), Data: data}}
 		}

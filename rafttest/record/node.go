@@ -119,6 +119,15 @@ func (n *Node) Propose(data []byte) error {
 	return n.rec.returned(n.rn.Propose(data))
 }
 
+// ProposeIn is Propose bound to a term; see RawNode.ProposeIn.
+func (n *Node) ProposeIn(term uint64, data []byte) error {
+	defer n.rec.end()
+	n.rec.begin(KindProposeIn)
+	n.rec.uint(term)
+	n.rec.bytes(data)
+	return n.rec.returned(n.rn.ProposeIn(term, data))
+}
+
 // ProposeConfChange asks for a configuration change; see
 // RawNode.ProposeConfChange.
 func (n *Node) ProposeConfChange(cc raftpb.ConfChangeI) error {
@@ -126,6 +135,16 @@ func (n *Node) ProposeConfChange(cc raftpb.ConfChangeI) error {
 	n.rec.begin(KindProposeConfChange)
 	n.rec.change(cc)
 	return n.rec.returned(n.rn.ProposeConfChange(cc))
+}
+
+// ProposeConfChangeIn is ProposeConfChange bound to a term; see
+// RawNode.ProposeConfChangeIn.
+func (n *Node) ProposeConfChangeIn(term uint64, cc raftpb.ConfChangeI) error {
+	defer n.rec.end()
+	n.rec.begin(KindProposeConfChangeIn)
+	n.rec.uint(term)
+	n.rec.change(cc)
+	return n.rec.returned(n.rn.ProposeConfChangeIn(term, cc))
 }
 
 // ApplyConfChange puts a committed change into force; see RawNode.ApplyConfChange.

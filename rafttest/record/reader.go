@@ -217,8 +217,12 @@ func (r *reader) decodeInput(rec *record) {
 		in.Ticks = f.count()
 	case KindPropose:
 		in.Data = slices.Clone(f.bytes())
+	case KindProposeIn:
+		in.Term, in.Data = f.uint(), slices.Clone(f.bytes())
 	case KindProposeConfChange, KindApplyConfChange:
 		in.Change = f.change()
+	case KindProposeConfChangeIn:
+		in.Term, in.Change = f.uint(), f.change()
 	case KindStep, recStepNil:
 		in.Kind, in.Message = KindStep, &raftpb.Message{}
 		f.message(in.Message)

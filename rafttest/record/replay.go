@@ -212,8 +212,12 @@ func (p *player) hand(s *Step) {
 		s.Err = rn.Campaign()
 	case KindPropose:
 		s.Err = rn.Propose(s.Data)
+	case KindProposeIn:
+		s.Err = rn.ProposeIn(s.Term, s.Data)
 	case KindProposeConfChange:
 		s.Err = rn.ProposeConfChange(s.Change)
+	case KindProposeConfChangeIn:
+		s.Err = rn.ProposeConfChangeIn(s.Term, s.Change)
 	case KindApplyConfChange:
 		s.ConfState, s.Err = rn.ApplyConfChange(s.Change)
 	case KindStep:

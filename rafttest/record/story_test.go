@@ -39,6 +39,12 @@ func story(t tb) *cluster {
 		Changes: []*raftpb.ConfChangeSingle{{Type: raftpb.ConfChangeUpdateNode, NodeId: 3}},
 	}))
 	c.settle()
+	term := one.BasicStatus().Term
+	two.did(record.KindProposeIn, none, two.ProposeIn(term, []byte("y=3")))
+	one.did(record.KindProposeIn, none, one.ProposeIn(term+1, []byte("x=9")))
+	update := &raftpb.ConfChange{Type: raftpb.ConfChangeUpdateNode, NodeId: 2}
+	one.did(record.KindProposeConfChangeIn, none, one.ProposeConfChangeIn(term, update))
+	c.settle()
 	three.did(record.KindForgetLeader, none, three.ForgetLeader())
 	three.did(record.KindPropose, none, three.Propose([]byte("z=3")))
 
@@ -97,7 +103,7 @@ func TestEachKindOfInputIsRecorded(t *testing.T) {
 			seen[s.Kind] = true
 		}
 	}
-	for k := record.KindStart; k <= record.KindReportSnapshot; k++ {
+	for k := record.KindStart; k <= record.KindProposeConfChangeIn; k++ {
 		assert.True(t, seen[k], "%v", k)
 	}
 }

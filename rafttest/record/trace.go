@@ -60,7 +60,7 @@ var traceKinds = [numKinds]trace.Kind{
 	KindApplyConfChange: trace.Apply, KindStep: trace.Deliver, KindHasReady: kindFlush, KindReady: kindReady,
 	KindAdvance: trace.Write, KindAckAppend: trace.Write, KindAckApply: trace.Apply, KindReadIndex: trace.Read,
 	KindTransferLeader: trace.Transfer, KindForgetLeader: kindForget, KindReportUnreachable: trace.Report,
-	KindReportSnapshot: trace.Report,
+	KindReportSnapshot: trace.Report, KindProposeIn: trace.Propose, KindProposeConfChangeIn: trace.Change,
 }
 
 func (t *tracer) visit(s Step) {

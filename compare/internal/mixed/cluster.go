@@ -82,6 +82,9 @@ func (c *cluster) add(id uint64, voters []uint64, our bool) error {
 	var err error
 	if our {
 		m, err = newOurs(id, voters, c, func() raft.Rand { return rand.New(rand.NewPCG(c.rand.Uint64(), 2)) })
+		if own, ok := m.(*ours); ok {
+			own.binds = c.rand.IntN(2) == 0
+		}
 	} else {
 		m, err = newTheirs(id, voters, c)
 	}

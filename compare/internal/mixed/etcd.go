@@ -222,6 +222,9 @@ func (m *theirs) apply(e *raftpb.Entry) error {
 		}
 		cc = v2
 	default:
+		if err := checkBound(e.GetTerm(), e.GetData()); err != nil {
+			return err
+		}
 		m.state.apply(e.GetIndex(), e.GetData())
 		m.out.applied(m.id, m.state)
 		return nil

@@ -99,6 +99,20 @@ func decodeState(b []byte) (state, error) {
 	return state{index: at(0), commands: at(1), digest: at(2)}, nil
 }
 
+// bind names the term that a command is bound to: commands are of whole words.
+func bind(command []byte, term uint64) []byte {
+	return append(binary.BigEndian.AppendUint64(command, term), 0)
+}
+
+// checkBound looks whether a command that is bound to a term was taken in it.
+func checkBound(term uint64, command []byte) error {
+	n := len(command)
+	if n%8 == 1 && binary.BigEndian.Uint64(command[n-9:]) != term {
+		return fmt.Errorf("an entry of term %d holds a command that is bound to another: %x", term, command)
+	}
+	return nil
+}
+
 // conf is a configuration, with all members in order.
 type conf struct {
 	voters, learners, outgoing, next []uint64

@@ -18,6 +18,8 @@ type ours struct {
 	node *raft.RawNode
 	// rand is the seed of the next life.
 	rand func() raft.Rand
+	// binds: what is proposed here is bound to the term.
+	binds bool
 
 	state state
 	conf  *raftpb.ConfState
@@ -91,7 +93,14 @@ func (m *ours) step(encoded []byte) error {
 	return nil
 }
 
-func (m *ours) propose(data []byte) { _ = m.node.Propose(data) } // dropped where there is no leader
+func (m *ours) propose(data []byte) {
+	if !m.binds {
+		_ = m.node.Propose(data) // dropped where there is no leader
+		return
+	}
+	term := m.node.BasicStatus().Term
+	_ = m.node.ProposeIn(term, bind(data, term))
+}
 
 func (m *ours) change(c change) {
 	var cc raftpb.ConfChangeI
@@ -196,6 +205,9 @@ func (m *ours) snapshot() (*raftpb.Snapshot, error) {
 
 func (m *ours) apply(e *raftpb.Entry) error {
 	if e.Type == raftpb.EntryNormal {
+		if err := checkBound(e.Term, e.Data); err != nil {
+			return err
+		}
 		m.state.apply(e.Index, e.Data)
 		m.out.applied(m.id, m.state)
 		return nil
