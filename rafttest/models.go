@@ -7,7 +7,8 @@ import "github.com/seed-289bd6ac/raft/raftpb"
 func Models() []Model {
 	return shipped(map[string]Budget{
 		"election":    {Terms: 2, Timeouts: 2, Crashes: 1, Stalls: 1},
-		"replication": {Terms: 2, Timeouts: Many, Proposals: 1, Crashes: 1, Stalls: 1},
+		"replication": {Terms: 2, Timeouts: Many, Proposals: 1, Crashes: 1, Drops: 2},
+		"durability":  {Terms: 2, Timeouts: Many, Proposals: 1, Crashes: 1, Stalls: 1},
 		"snapshot":    {Terms: 3, Timeouts: Many, Heartbeats: 1, Proposals: 1, Compactions: 1, Drops: 1},
 		"members":     {Terms: 3, Timeouts: Many, Heartbeats: 1, Changes: 1, Drops: 1},
 		"joint":       {Terms: 2, Timeouts: Many, Heartbeats: 1, Changes: 1},
@@ -22,6 +23,7 @@ func LargeModels() []Model {
 	return shipped(map[string]Budget{
 		"election":    {Terms: 3, Timeouts: 4, Crashes: 1, Stalls: 1},
 		"replication": {Terms: 3, Timeouts: Many, Proposals: 2, Crashes: 1, Drops: 2},
+		"durability":  {Terms: 3, Timeouts: Many, Proposals: 1, Crashes: 1, Stalls: 1},
 		"snapshot":    {Terms: 3, Timeouts: Many, Heartbeats: 2, Proposals: 2, Compactions: 2, Drops: 2},
 		"members":     {Terms: 3, Timeouts: Many, Heartbeats: 2, Proposals: 1, Changes: 1, Crashes: 1, Drops: 1},
 		"joint":       {Terms: 3, Timeouts: Many, Heartbeats: 1, Changes: 1},
@@ -50,6 +52,7 @@ func shipped(budgets map[string]Budget) []Model {
 	models := []Model{
 		{Name: "election", About: "pre-votes and votes of three members", Setup: timeless},
 		{Name: "replication", About: "replication with crashes", Setup: plain},
+		{Name: "durability", About: "the same, on disks that hold back all writes until a crash", Setup: plain},
 		{Name: "snapshot", About: "snapshots and compaction", Setup: plain, Leader: true},
 		{Name: "members", About: "two members become three", Setup: two, Joiners: 1, Leader: true, SlowApply: true, Changes: grow},
 		{Name: "joint", About: "one member takes the place of another", Setup: plain, Joiners: 1, Leader: true, SlowApply: true,
