@@ -45,14 +45,11 @@ func TestMembersTimeAndFaultsAreHeeded(t *testing.T) {
 	assert.Greater(t, long.VirtualSeconds, quiet.VirtualSeconds+5)
 }
 
-// failingIn fakes a simulator in which some seeds fail and some take long.
-func failingIn(slow, failing map[uint64]bool) func(uint64) (outcome, error) {
+// failingIn fakes a simulator in which some seeds fail.
+func failingIn(failing map[uint64]bool) func(uint64) (outcome, error) {
 	return func(seed uint64) (outcome, error) {
 		o := outcome{marks: rafttest.NewMarks()}
 		o.Seed, o.Events = seed, 1
-		if slow[seed] {
-			time.Sleep(20 * time.Millisecond)
-		}
 		if failing[seed] {
 			o.Violation = &rafttest.Violation{Rule: rafttest.LogMatching, Detail: "it does not"}
 		}
@@ -72,9 +69,19 @@ func TestTheLowestFailingSeedsAreReportedWhoeverIsFirst(t *testing.T) {
 		{"as many as there are", 9, 50, []uint64{5, 6, 40}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			fake := failingIn(map[uint64]bool{5: true, 6: true, 40: true})
+			overtaken := make(chan struct{})
 			b := &batch{
 				seeds: seedRange{first: 1, last: 50}, parallel: 4, failures: tt.failures,
-				simulate: failingIn(map[uint64]bool{5: true}, map[uint64]bool{5: true, 6: true, 40: true}),
+				simulate: func(seed uint64) (outcome, error) {
+					switch seed {
+					case 5:
+						<-overtaken
+					case 6:
+						defer close(overtaken)
+					}
+					return fake(seed)
+				},
 			}
 			sum, err := b.run(t.Context())
 			require.NoError(t, err)
@@ -99,7 +106,7 @@ func TestAFailureDoesNotWaitForHigherSeeds(t *testing.T) {
 			if seed == 2 {
 				<-hangs
 			}
-			return failingIn(nil, map[uint64]bool{1: true})(seed)
+			return failingIn(map[uint64]bool{1: true})(seed)
 		},
 	}
 	sum, err := b.run(t.Context())
@@ -111,10 +118,7 @@ func TestAFailureDoesNotWaitForHigherSeeds(t *testing.T) {
 func TestTheTimeEndsABatchWithoutEnd(t *testing.T) {
 	b := &batch{
 		seeds: seedRange{first: 1, last: open}, parallel: 2, failures: 1, limit: 50 * time.Millisecond,
-		simulate: func(seed uint64) (outcome, error) {
-			time.Sleep(time.Millisecond)
-			return failingIn(nil, nil)(seed)
-		},
+		simulate: failingIn(nil),
 	}
 	sum, err := b.run(t.Context())
 	require.NoError(t, err)
@@ -130,7 +134,7 @@ func TestAnEndedContextEndsABatch(t *testing.T) {
 			if seed == 10 {
 				cancel()
 			}
-			return failingIn(nil, nil)(seed)
+			return failingIn(nil)(seed)
 		},
 	}
 	sum, err := b.run(ctx)
@@ -151,7 +155,7 @@ func TestAnErrorEndsABatch(t *testing.T) {
 
 func TestSeedsThatHaveNotEndedAreNamed(t *testing.T) {
 	l := &ledger{next: 1, failures: 1, early: map[uint64]outcome{}, sum: newTally()}
-	fake := failingIn(nil, map[uint64]bool{6: true})
+	fake := failingIn(map[uint64]bool{6: true})
 	for _, seed := range []uint64{1, 3, 6, 4} {
 		o, err := fake(seed)
 		require.NoError(t, err)

@@ -77,9 +77,9 @@ func (m Mutant) Files() []string {
 // All returns all broken copies: those of the table in its order, then those that
 // are held out.
 func All() []Mutant {
-	return slices.Concat(tableElections(), tableReplication(), tableMembership(), tableReads(),
-		heldOutElections(), heldOutLeader(), heldOutLog(), heldOutDurability(), heldOutMembership(), heldOutReads(),
-		heldOutTerms(), heldOutLeading(), heldOutFollowing(), heldOutStored(), heldOutAnswers(), heldOutMembers(), heldOutTransfers())
+	return slices.Concat(tableElections, tableReplication, tableMembership, tableReads,
+		heldOutVotes, heldOutLeadership, heldOutLeader, heldOutLog, heldOutDurability, heldOutMembership, heldOutReads,
+		heldOutTerms, heldOutLeading, heldOutFollowing, heldOutStored, heldOutAnswers, heldOutMembers, heldOutTransfers)
 }
 
 // ByName returns the broken copy with this name or number.
