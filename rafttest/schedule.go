@@ -96,9 +96,14 @@ func Capture(o Options) (Result, *Schedule, error) {
 	if err != nil {
 		return Result{}, nil, err
 	}
+	r, schedule := s.capture()
+	return r, schedule, nil
+}
+
+func (s *Sim) capture() (Result, *Schedule) {
 	s.recording = &recording{}
 	r := s.Run()
-	return r, s.schedule(r.Violation), nil
+	return r, s.schedule(r.Violation)
 }
 
 // schedule returns the schedule of a run that was recorded.
@@ -263,6 +268,8 @@ func (p *player) do(place int, a *Action) {
 			return
 		}
 		a.Message = exactSelectorOf(a.packet.m)
+	case ActWrite, ActApply:
+		p.clamp(a)
 	}
 	if !p.c.do(a) {
 		return
@@ -270,6 +277,19 @@ func (p *player) do(place int, a *Action) {
 	p.out.Done++
 	if p.happened != nil {
 		p.happened(place, a)
+	}
+}
+
+// clamp lets as much be written or applied as there is, where other actions that were
+// left out have left less.
+func (p *player) clamp(a *Action) {
+	m := p.c.member(a.Member)
+	switch {
+	case m == nil:
+	case a.Kind == ActWrite:
+		a.N = min(a.N, uint64(len(m.disk.writes)))
+	default:
+		a.N = min(max(a.N, 1), uint64(len(m.batches)))
 	}
 }
 

@@ -21,7 +21,10 @@ func (s *Schedule) Shrink(ctx context.Context, progress func(actions, tried int)
 		return s
 	}
 	sh.phase(coarseBudget, 0.2, sh.coarse)
-	sh.phase(siblingsBudget, 0.3, sh.siblings)
+	sh.phase(siblingsBudget, 0.4, sh.siblings)
+	if len(sh.best.Actions) > long {
+		sh.phase(coarseBudget, 0.3, sh.medium)
+	}
 	sh.phase(fineBudget, 0.4, func() {
 		sh.fine()
 		sh.polish()
@@ -202,16 +205,28 @@ func (s *Schedule) happened() *Schedule {
 	return &c
 }
 
+// long is how many actions are so many that other runs, which may be shorter, are
+// looked for first.
+const long = 4_000
+
 // coarse makes a long schedule short, a few large steps first.
 func (sh *shrinker) coarse() {
 	if sh.clocks == recordedTime {
 		sh.sameTime()
 	}
 	sh.timeouts()
-	sh.mergeTicks(true)
+	sh.merge(true)
+	sh.chunks(len(sh.best.Actions) / 16)
+	if len(sh.best.Actions) <= long || sh.best.origin == nil {
+		sh.medium()
+	}
+}
+
+// medium goes on where large steps lead no further.
+func (sh *shrinker) medium() {
 	sh.dropGroups(kinds)
-	sh.fewMembers()
 	sh.chunks(64)
+	sh.fewMembers()
 	sh.dropGroups(kinds, places, terms)
 	sh.fewMembers()
 	sh.chunks(8)
@@ -233,7 +248,7 @@ func (sh *shrinker) fine() {
 		sh.dropImpaired()
 		sh.defaults()
 		sh.timeouts()
-		sh.mergeTicks(false)
+		sh.merge(false)
 		sh.chunks(1)
 		sh.pairs()
 		sh.numbers()

@@ -58,15 +58,15 @@ func (sh *shrinker) otherRuns(first uint64, show func(*Schedule) bool, enough bo
 		if few := 2 + int(n%4); few <= 3 {
 			setup.Members = few
 		}
-		if s := sh.sibling(o); s != nil && show(s) {
+		if s := sh.sibling(o, n%3 > 0); s != nil && show(s) {
 			return
 		}
 	}
 }
 
 // sibling returns the schedule of another run, if that breaks the rule.
-func (sh *shrinker) sibling(o Options) *Schedule {
-	sim, err := New(o)
+func (sh *shrinker) sibling(o Options, brief bool) *Schedule {
+	sim, err := sh.other(o, brief)
 	if err != nil {
 		return nil
 	}
@@ -75,12 +75,25 @@ func (sh *shrinker) sibling(o Options) *Schedule {
 	if r.Violation == nil || r.Violation.Rule != sh.best.Rule {
 		return nil
 	}
-	_, s, err := Capture(o)
+	if sim, err = sh.other(o, brief); err != nil {
+		return nil
+	}
+	r, s := sim.capture()
 	sh.spend(int(r.Events))
-	if err != nil || s.Rule != sh.best.Rule {
+	if s.Rule != sh.best.Rule {
 		return nil
 	}
 	return s
+}
+
+// other prepares another run; a brief one ends with its faults, where the rule may be
+// broken before that.
+func (sh *shrinker) other(o Options, brief bool) (*Sim, error) {
+	sim, err := New(o)
+	if err == nil {
+		sim.brief = brief && !sh.best.Fair && sh.best.Rule != Linearizability
+	}
+	return sim, err
 }
 
 // adopt makes the schedule of another run the best if it can be shrunk to a shorter

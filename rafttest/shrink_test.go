@@ -86,6 +86,30 @@ tick 1 n:1
 `).String(), s.merged().String())
 }
 
+func TestAsMuchIsWrittenAndAppliedAsThereIsWhenOthersWereLeftOut(t *testing.T) {
+	s := parse(t, `
+members: 1
+
+timeout 1
+write 1 n:9
+write 1 n:2
+propose 1 op:1/1 data:"ka=1"
+write 1 n:9
+apply 1 n:7
+apply 1
+`)
+	require.Equal(t, parse(t, `
+members: 1
+
+timeout 1
+write 1 n:1
+write 1 n:1
+propose 1 op:1/1 data:"ka=1"
+write 1 n:2
+apply 1 n:2
+`).String(), s.happened().String())
+}
+
 func TestWhereLeasesCountTimePassesForAllAlike(t *testing.T) {
 	s := parse(t, `
 breaks: "lease exclusivity"

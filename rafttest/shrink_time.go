@@ -45,9 +45,9 @@ func (sh *shrinker) timeouts() {
 	}
 }
 
-// mergeTicks puts ticks of one member together: all at once where it does nothing
-// in between, or pair by pair.
-func (sh *shrinker) mergeTicks(all bool) {
+// merge puts ticks of one member together: all at once where it does nothing in
+// between, or pair by pair; then also what it writes and applies.
+func (sh *shrinker) merge(all bool) {
 	if sh.clocks == recordedTime {
 		return
 	}
@@ -56,20 +56,21 @@ func (sh *shrinker) mergeTicks(all bool) {
 		return
 	}
 	for i := 0; i < len(sh.best.Actions) && !sh.done(); {
-		if !sh.mergeTick(i) {
+		if !sh.mergeNext(i) {
 			i++
 		}
 	}
 }
 
-// mergeTick puts a tick together with the next one of the same member.
-func (sh *shrinker) mergeTick(i int) bool {
+// mergeNext puts a tick, a write or what is applied together with the next one of the
+// same member.
+func (sh *shrinker) mergeNext(i int) bool {
 	a := sh.best.Actions[i]
-	if a.Kind != ActTick {
+	if a.Kind != ActTick && a.Kind != ActWrite && a.Kind != ActApply {
 		return false
 	}
 	for j := i + 1; j < len(sh.best.Actions); j++ {
-		if b := &sh.best.Actions[j]; b.Kind != ActTick || b.Member != a.Member {
+		if b := &sh.best.Actions[j]; b.Kind != a.Kind || b.Member != a.Member {
 			continue
 		}
 		later, sooner := sh.best.without(i, i+1), sh.best.without(j, j+1)

@@ -34,6 +34,8 @@ type Sim struct {
 	faultsEnd uint64
 	// calm: faults have ended for now.
 	calm bool
+	// brief: the run ends with its faults, and only what happens until then is looked at.
+	brief bool
 	// events counts what happened.
 	events uint64
 	// messages counts those that were sent.
@@ -118,12 +120,15 @@ func (s *Sim) Run() Result {
 		s.silent = false
 		s.beginFaults(s.c.now + length)
 		s.runUntil(s.c.now + length)
+		if s.brief {
+			break
+		}
 		s.heal()
 		if s.c.violation != nil {
 			break
 		}
 	}
-	if s.c.violation == nil {
+	if s.c.violation == nil && !s.brief {
 		s.c.checkHistory(&s.workload.Model)
 	}
 	return Result{
