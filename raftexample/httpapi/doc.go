@@ -41,5 +41,6 @@
 // a browser ask, 404 for a key that is not there, 405, 408 for a body that came too slowly,
 // 409 for a change that the membership forbids, 412, 413 for a value that is too long, 422,
 // 503 with Retry-After for what could not be served in time. The code "unknown_outcome"
-// marks a 503 of a write that may have taken effect, or may still do so.
+// marks a 503 of a write that may have taken effect, or may still do so; a change of leaders
+// is no reason for it.
 package httpapi

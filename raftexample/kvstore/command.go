@@ -150,13 +150,6 @@ func (c Command) Encode() ([]byte, error) {
 	return b, nil
 }
 
-// EncodeProbe returns the data of an entry that changes nothing, and whose result has
-// the id. It is a command without a key, which every version of this program takes for
-// malformed: one with a condition that never holds would stop members of the first.
-func EncodeProbe(id RequestID) []byte {
-	return appendID([]byte{commandVersion, byte(OpDelete)}, id)
-}
-
 func appendID(b []byte, id RequestID) []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(b, id.Member), id.Seq)
 }

@@ -82,22 +82,6 @@ func TestAMalformedCommandChangesNothingAndSaysSo(t *testing.T) {
 	require.EqualValues(t, 2, m.Applied())
 }
 
-// Members propose probes of their own accord, before all are upgraded too: a field that
-// the first version does not know would stop its members.
-func TestAProbeChangesNothingOnMembersOfAnyVersion(t *testing.T) {
-	m := newMachine(t)
-	m.apply(put(t, 1, "a", "1"))
-	data := EncodeProbe(RequestID{1, 9})
-	d := decoder{data: data[2:]}
-	require.Equal(t, RequestID{1, 9}, d.id())
-	require.False(t, d.more(), "it has no fields")
-	results := m.apply(&raftpb.Entry{Data: data})
-	require.Len(t, results, 1)
-	require.Equal(t, RequestID{1, 9}, results[0].ID)
-	require.ErrorIs(t, results[0].Err, ErrMalformed)
-	require.Equal(t, "1@1", m.value("a"))
-}
-
 // What this program cannot apply, others can: it must not go on without.
 func TestApplyStopsAtWhatItCannotApply(t *testing.T) {
 	errConf := errors.New("no such member")

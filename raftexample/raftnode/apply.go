@@ -75,6 +75,7 @@ func (n *Node) adoptSnapshot(meta *raftpb.SnapshotMetadata, trim *trimmer) error
 	if err := n.updatePeers(); err != nil {
 		return err
 	}
+	n.waiting.skip(meta.GetTerm())
 	trim.reset(meta.GetIndex())
 	n.raft.AckApply(meta.GetIndex())
 	return nil
@@ -90,18 +91,30 @@ func (n *Node) apply(entries []*raftpb.Entry, trim *trimmer) error {
 	}
 	n.cfg.Observer.Applied(time.Since(start), len(entries))
 	changes.tell(results)
-	n.raft.AckApply(entries[len(entries)-1].Index)
+	last := entries[len(entries)-1]
+	n.raft.AckApply(last.Index)
 	if changes.conf != before {
 		if err := n.updatePeers(); err != nil {
 			return err
 		}
 	}
-	n.waiting.resolve(results)
+	n.waiting.resolve(results, last.Term)
 	n.trim(entries, trim)
 	if names(before, n.cfg.ID) && !names(changes.conf, n.cfg.ID) {
+		n.leave(entries)
 		return ErrRemoved
 	}
 	return nil
+}
+
+// leave tells those who wait that this member is removed, by one of the entries. What it
+// has passed on to the leader that proposed that is applied here or lost; not so what
+// it had taken as leader itself.
+func (n *Node) leave(entries []*raftpb.Entry) {
+	term := entries[slices.IndexFunc(entries, isConfChange)].Term // no later than that of the removal
+	if !n.leader.led(term) {
+		n.waiting.leave(term)
+	}
 }
 
 // confChanges puts the configuration changes among some entries into force.

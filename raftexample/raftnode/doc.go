@@ -16,5 +16,9 @@
 // the state machine has applied stands for it, and the mark of the next write
 // acknowledges it too.
 //
+// A proposal is bound to the term in which it is handed over. What the next leaders have
+// not got shows as soon as an entry of a later term is applied here, and is handed over
+// again: see [raft.RawNode.ProposeIn].
+//
 // Any failure of one of them stops the member for good: see Node.Err.
 package raftnode

@@ -8,8 +8,9 @@ import (
 // Errors that requests end in, beside those of the raft package and of contexts.
 // Match them with errors.Is.
 var (
-	// ErrUnknownOutcome: the proposal was handed over and was not seen applied in
-	// time. It may be applied later, or never.
+	// ErrUnknownOutcome: the proposal was handed over, and the time of the request or
+	// this member ended before it was seen applied, or a snapshot may hold it. It may be
+	// applied later, or never.
 	ErrUnknownOutcome = errors.New("the outcome is unknown: the request may still take effect")
 	// ErrNotServed: the request was not served in time and has no effect. It may be
 	// sent again.

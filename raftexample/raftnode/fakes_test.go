@@ -43,7 +43,7 @@ type fakeRaft struct {
 	mu        sync.Mutex
 	ticks     []int
 	onTick    func()
-	propose   func(ctx context.Context, data []byte) error
+	propose   func(ctx context.Context, term uint64, data []byte) error
 	change    func(ctx context.Context, cc raftpb.ConfChangeI) error
 	read      func(ctx context.Context) (uint64, error)
 	transfer  func(ctx context.Context, target uint64) error
@@ -109,9 +109,11 @@ func (f *fakeRaft) ApplyConfChange(raftpb.ConfChangeI) (*raftpb.ConfState, error
 	return f.conf, f.confErr
 }
 
-func (f *fakeRaft) Propose(ctx context.Context, data []byte) error { return f.propose(ctx, data) }
+func (f *fakeRaft) ProposeIn(ctx context.Context, term uint64, data []byte) error {
+	return f.propose(ctx, term, data)
+}
 
-func (f *fakeRaft) ProposeConfChange(ctx context.Context, cc raftpb.ConfChangeI) error {
+func (f *fakeRaft) ProposeConfChangeIn(ctx context.Context, _ uint64, cc raftpb.ConfChangeI) error {
 	return f.change(ctx, cc)
 }
 
@@ -379,7 +381,7 @@ func newBench(t *testing.T, cfg Config) *bench {
 			journal:  j,
 			ready:    make(chan raft.Ready),
 			done:     make(chan struct{}),
-			propose:  func(context.Context, []byte) error { return errUnexpected },
+			propose:  func(context.Context, uint64, []byte) error { return errUnexpected },
 			change:   func(context.Context, raftpb.ConfChangeI) error { return errUnexpected },
 			read:     func(context.Context) (uint64, error) { return 0, errUnexpected },
 			transfer: func(context.Context, uint64) error { return errUnexpected },

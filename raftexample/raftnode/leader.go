@@ -12,59 +12,47 @@ type leaderWatch struct {
 	id, term uint64
 	// last is the last one known, and seen how often it was another.
 	last, seen uint64
+	// own is the last term in which this member led.
+	own uint64
 	// changed is closed, and replaced, when id or term changes.
 	changed chan struct{}
-
-	// reign counts the changes. What was proposed before the reign settled is applied
-	// here, or lost; settling is closed, and replaced, when settled grows.
-	reign, settled uint64
-	settling       chan struct{}
 }
 
 func newLeaderWatch() *leaderWatch {
-	return &leaderWatch{id: raft.None, changed: make(chan struct{}), settling: make(chan struct{})}
+	return &leaderWatch{id: raft.None, changed: make(chan struct{})}
 }
 
-// set notes the leader of a term.
-func (w *leaderWatch) set(id, term uint64) {
+// set notes the leader of a term, which may be this member.
+func (w *leaderWatch) set(id, term uint64, own bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if id == w.id && term == w.term {
 		return
 	}
 	w.id, w.term = id, term
+	if own {
+		w.own = term
+	}
 	if id != raft.None && id != w.last {
 		w.last = id
 		w.seen++
 	}
-	w.reign++
 	close(w.changed)
 	w.changed = make(chan struct{})
 }
 
-// reigning returns the leader, the number of its reign, and what is closed at the end
-// of that.
-func (w *leaderWatch) reigning() (id, reign uint64, ended <-chan struct{}) {
+// now returns the leader and its term, and what is closed when either changes.
+func (w *leaderWatch) now() (id, term uint64, changed <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.id, w.reign, w.changed
+	return w.id, w.term, w.changed
 }
 
-// settle notes that everything from before the reign is applied here, or lost.
-func (w *leaderWatch) settle(reign uint64) {
+// led reports whether this member has led in the term, or in a later one.
+func (w *leaderWatch) led(term uint64) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.settled = reign
-	close(w.settling)
-	w.settling = make(chan struct{})
-}
-
-// since reports whether everything of the reign is applied here, or lost, and what is
-// closed when that may have changed.
-func (w *leaderWatch) since(reign uint64) (settled bool, changed <-chan struct{}) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.settled > reign, w.settling
+	return w.own >= term
 }
 
 // get returns the leader, and what is closed when there is another or none.

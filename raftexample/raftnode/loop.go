@@ -107,7 +107,7 @@ func (n *Node) noteLeader(rd raft.Ready) {
 		n.term = rd.HardState.Term
 	}
 	if rd.SoftState != nil || rd.HardState != nil {
-		n.leader.set(n.lead, n.term)
+		n.leader.set(n.lead, n.term, n.lead == n.cfg.ID)
 	}
 }
 

@@ -23,164 +23,229 @@ func (b *bench) led(id, term uint64) {
 	synctest.Wait()
 }
 
-// isProbe tells what a member proposes of its own accord. Members of all versions must
-// be able to apply it.
-func isProbe(data []byte) bool {
-	_, err := kvstore.DecodeCommand(data)
-	return errors.Is(err, kvstore.ErrMalformed)
-}
-
-// losesAllButProbes lets proposals go away, and commands without effect be applied.
-func (b *bench) losesAllButProbes(t *testing.T) {
-	b.commits(t)
-	take := b.raft.propose
-	b.raft.propose = func(ctx context.Context, data []byte) error {
-		if !isProbe(data) {
-			return nil
-		}
-		return take(ctx, data)
-	}
-}
-
 func keyed(key string) kvstore.Command {
 	return kvstore.Command{Op: kvstore.OpPut, Key: []byte("a"), Idempotency: []byte(key)}
 }
 
-func TestAWriteThatItsLeaderTookAwayIsNotWaitedForInVain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, Config{})
-		served := make(chan struct{})
-		b.raft.read = func(ctx context.Context) (uint64, error) {
-			select {
-			case <-served:
-				return 0, nil
-			case <-ctx.Done():
-				return 0, ctx.Err()
-			}
-		}
-		b.losesAllButProbes(t)
-		b.led(2, 1)
-		done := make(chan error, 1)
-		go func() { done <- b.Put(within(t, time.Hour), "a", nil) }()
-		synctest.Wait()
-		b.led(raft.None, 2)
-		b.led(3, 2)
-		time.Sleep(time.Minute)
-		require.Empty(t, done, "what the old leader had replicated may still be applied")
-		start := time.Now()
-		close(served)
-		err := <-done
-		require.ErrorIs(t, err, ErrUnknownOutcome)
-		require.NotErrorIs(t, err, ErrNotServed, "it may still be on its way")
-		require.ErrorContains(t, err, "gone")
-		require.Equal(t, patienceTicks*b.cfg.TickInterval, time.Since(start))
-		require.Zero(t, b.waiting.len())
-	})
+// logs lets proposals go into a log, with the terms that they are bound to; nothing is
+// applied before the test says so.
+type logs struct {
+	b    *bench
+	mu   sync.Mutex
+	kept []*raftpb.Entry
 }
 
-func TestAWriteOutlivesItsLeaderWhereTheNextOneHasIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, Config{})
-		b.raft.read = func(context.Context) (uint64, error) { return 0, nil }
-		b.machine.results = func(e *raftpb.Entry) (kvstore.Result, bool) {
-			return kvstore.Result{ID: requestIn(t, e.Data), Index: e.Index}, true
+func (b *bench) keeps(t *testing.T) *logs {
+	l := &logs{b: b}
+	b.machine.results = func(e *raftpb.Entry) (kvstore.Result, bool) {
+		if len(e.Data) == 0 || isConfChange(e) {
+			return kvstore.Result{}, false
 		}
-		var proposed []byte
-		b.raft.propose = func(_ context.Context, data []byte) error { proposed = data; return nil }
-		b.led(2, 1)
-		done := make(chan error, 1)
-		go func() { done <- b.Put(within(t, time.Hour), "a", nil) }()
-		synctest.Wait()
-		b.led(3, 2)
-		b.raft.ready <- raft.Ready{CommittedEntries: []*raftpb.Entry{{Index: 1, Term: 1, Data: proposed}}, Mark: 3}
-		require.NoError(t, <-done)
-	})
+		return kvstore.Result{ID: requestIn(t, e.Data), Index: e.Index}, true
+	}
+	b.raft.propose = func(_ context.Context, term uint64, data []byte) error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.kept = append(l.kept, &raftpb.Entry{Term: term, Data: data})
+		return nil
+	}
+	return l
 }
 
-// A disk that is slow is no reason to give up: what was handed to the leader of now comes
-// before the probe.
-func TestAWriteOfTheFirstMomentsOfALeaderIsWaitedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, Config{})
-		b.raft.read = func(context.Context) (uint64, error) { return 0, nil }
-		b.machine.results = func(e *raftpb.Entry) (kvstore.Result, bool) {
-			return kvstore.Result{ID: requestIn(t, e.Data), Index: e.Index}, true
-		}
-		var mu sync.Mutex
-		var log []*raftpb.Entry
-		b.raft.propose = func(_ context.Context, data []byte) error {
-			mu.Lock()
-			defer mu.Unlock()
-			log = append(log, &raftpb.Entry{Index: uint64(len(log) + 1), Term: 2, Data: data})
-			return nil
-		}
-		b.led(2, 1)
-		done := make(chan error, 1)
-		go func() { done <- b.Put(within(t, time.Hour), "a", nil) }()
-		synctest.Wait()
-		b.led(3, 2) // which has taken it before this member knew
-		time.Sleep(time.Minute)
-		require.Empty(t, done)
-		mu.Lock()
-		b.raft.ready <- raft.Ready{CommittedEntries: slices.Clone(log), Mark: 9}
-		mu.Unlock()
-		require.NoError(t, <-done)
-		mu.Lock()
-		defer mu.Unlock()
-		require.Greater(t, len(log), 2, "a probe may be lost, and is sent again")
-	})
+func (l *logs) all() []*raftpb.Entry {
+	synctest.Wait()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.kept)
 }
 
-// The same leader in a later term may have lost its log between the two.
-func TestALeaderOfALaterTermIsAnother(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		b := newBench(t, Config{})
-		b.raft.read = func(context.Context) (uint64, error) { return 0, nil }
-		b.losesAllButProbes(t)
-		b.led(2, 1)
-		done := make(chan error, 1)
-		go func() { done <- b.Put(within(t, time.Hour), "a", nil) }()
-		synctest.Wait()
-		b.led(2, 2)
-		require.ErrorIs(t, <-done, ErrUnknownOutcome)
-	})
+// apply lets entries be applied here, behind those before.
+func (l *logs) apply(ents ...*raftpb.Entry) {
+	next := l.b.machine.Applied()
+	var own []*raftpb.Entry
+	for _, e := range ents {
+		next++
+		own = append(own, &raftpb.Entry{Index: next, Term: e.Term, Data: e.Data})
+	}
+	l.b.raft.ready <- raft.Ready{CommittedEntries: own, Mark: 1000 + next}
+	synctest.Wait()
 }
 
-func TestAWriteWithAnIdempotencyKeyIsHandedOverAgain(t *testing.T) {
+// begins is the entry with which a leader begins.
+func begins(term uint64) *raftpb.Entry { return &raftpb.Entry{Term: term} }
+
+// caughtUp lets the member adopt a snapshot.
+func (l *logs) caughtUp(index, term uint64) {
+	l.b.machine.setApplied(index)
+	l.b.raft.ready <- raft.Ready{Mark: 1000 + index, MustSync: true, Snapshot: &raftpb.Snapshot{
+		Metadata: &raftpb.SnapshotMetadata{Index: index, Term: term},
+	}}
+	synctest.Wait()
+}
+
+// A write takes effect once, with or without an idempotency key, whatever becomes of the
+// leader that it was handed to. Leader 2 of term 1 has got it.
+func TestAWriteOutlivesItsLeader(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		lose func(b *bench)
+		then func(t *testing.T, l *logs, first *raftpb.Entry)
+		// handedOver are the terms in which it is.
+		handedOver []uint64
 	}{
-		{"when another leader has nothing of it", func(b *bench) { b.led(3, 2) }},
-		{"when nothing is heard of it", func(*bench) {}},
+		{"the next leader has it in its log", func(_ *testing.T, l *logs, first *raftpb.Entry) {
+			l.b.led(3, 2)
+			l.apply(first, begins(2))
+		}, []uint64{1}},
+		{"the leader dies with it in its own log only", func(t *testing.T, l *logs, _ *raftpb.Entry) {
+			l.b.led(3, 2)
+			require.Len(t, l.all(), 1, "the next leader may have it")
+			l.apply(begins(2))
+			l.apply(l.all()[1])
+		}, []uint64{1, 2}},
+		{"the same leader leads again, and may have lost its log between the two", func(_ *testing.T, l *logs, _ *raftpb.Entry) {
+			l.b.led(2, 2)
+			l.apply(begins(2))
+			l.apply(l.all()[1])
+		}, []uint64{1, 2}},
+		{"the second leader is lost too", func(_ *testing.T, l *logs, _ *raftpb.Entry) {
+			l.b.led(3, 2)
+			l.apply(begins(2))
+			l.b.led(2, 3)
+			l.apply(begins(3))
+			l.apply(l.all()[2])
+		}, []uint64{1, 2, 3}},
+		{"no leader is known for a while", func(t *testing.T, l *logs, _ *raftpb.Entry) {
+			l.b.led(raft.None, 2)
+			time.Sleep(time.Second / 2)
+			require.Len(t, l.all(), 1)
+			l.b.led(3, 3)
+			l.apply(begins(3))
+			l.apply(l.all()[1])
+		}, []uint64{1, 3}},
+		{"a snapshot that comes was made before", func(_ *testing.T, l *logs, _ *raftpb.Entry) {
+			l.caughtUp(7, 0)
+			l.b.led(3, 2)
+			l.apply(begins(2))
+			l.apply(l.all()[1])
+		}, []uint64{1, 2}},
+		{"it follows the snapshot by which this member was caught up", func(_ *testing.T, l *logs, first *raftpb.Entry) {
+			l.caughtUp(7, 1)
+			l.b.led(3, 2)
+			l.apply(first, begins(2))
+		}, []uint64{1}},
 	} {
+		for _, cmd := range []kvstore.Command{{Op: kvstore.OpPut, Key: []byte("a")}, keyed("k")} {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, Config{})
+				l := b.keeps(t)
+				b.led(2, 1)
+				done := make(chan error, 1)
+				go func() { _, err := b.Write(within(t, patienceTicks*b.cfg.TickInterval), cmd); done <- err }()
+				tt.then(t, l, l.all()[0])
+				require.NoError(t, <-done, tt.name)
+				var terms []uint64
+				for _, e := range l.all() {
+					terms = append(terms, e.Term)
+					require.Equal(t, requestIn(t, l.kept[0].Data), requestIn(t, e.Data), "one request keeps its id")
+				}
+				require.Equal(t, tt.handedOver, terms, tt.name)
+				require.Zero(t, b.waiting.len())
+			})
+		}
+	}
+}
+
+// What a snapshot holds was not seen to be applied.
+func TestAWriteThatASnapshotMayHold(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		then func(l *logs)
+	}{
+		{"of a later term", func(l *logs) { l.caughtUp(7, 2) }},
+		{"of the term in which it was proposed, and a later term begins", func(l *logs) {
+			l.caughtUp(7, 1)
+			l.apply(begins(2))
+		}},
+	} {
+		for _, cmd := range []kvstore.Command{{Op: kvstore.OpPut, Key: []byte("a")}, keyed("k")} {
+			synctest.Test(t, func(t *testing.T) {
+				b := newBench(t, Config{})
+				l := b.keeps(t)
+				b.led(2, 1)
+				done := make(chan error, 1)
+				go func() { _, err := b.Write(within(t, patienceTicks*b.cfg.TickInterval), cmd); done <- err }()
+				require.Len(t, l.all(), 1)
+				b.led(3, 2)
+				tt.then(l)
+				if len(cmd.Idempotency) == 0 {
+					err := <-done
+					require.ErrorIs(t, err, ErrUnknownOutcome, tt.name)
+					require.NotErrorIs(t, err, ErrNotServed, tt.name)
+					require.ErrorContains(t, err, "snapshot", tt.name)
+					return
+				}
+				require.Len(t, l.all(), 2, "handed over again, it is answered with the first result")
+				l.apply(l.all()[1])
+				require.NoError(t, <-done, tt.name)
+			})
+		}
+	}
+}
+
+func TestAWriteThatIsLostAndHasNoTimeLeftHasNoEffect(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Config{})
+		l := b.keeps(t)
+		b.led(2, 1)
+		done := make(chan error, 1)
+		go func() { done <- b.Put(within(t, time.Second), "a", nil) }()
+		synctest.Wait()
+		b.transport.setAway(3, true)
+		b.led(3, 2)
+		l.apply(begins(2))
+		err := <-done
+		require.ErrorIs(t, err, ErrNotServed)
+		require.NotErrorIs(t, err, ErrUnknownOutcome)
+		require.Len(t, l.all(), 1)
+	})
+}
+
+// A message may be lost while its leader stays, which nothing tells.
+func TestAWriteOfWhichNothingIsHeard(t *testing.T) {
+	for _, cmd := range []kvstore.Command{{Op: kvstore.OpPut, Key: []byte("a")}, keyed("k")} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(t, Config{})
-			b.commits(t)
-			b.raft.read = func(context.Context) (uint64, error) { return 0, nil }
-			take, attempts := b.raft.propose, 0
-			var ids []kvstore.RequestID
-			b.raft.propose = func(ctx context.Context, data []byte) error {
-				if isProbe(data) {
-					return nil
-				}
-				ids = append(ids, requestIn(t, data))
-				if attempts++; attempts == 1 {
-					return nil
-				}
-				return take(ctx, data)
-			}
+			l := b.keeps(t)
 			b.led(2, 1)
 			start, done := time.Now(), make(chan error, 1)
-			go func() { _, err := b.Write(within(t, time.Hour), keyed("k")); done <- err }()
-			synctest.Wait()
-			tt.lose(b)
-			require.NoError(t, <-done, tt.name)
-			require.Equal(t, patienceTicks*b.cfg.TickInterval, time.Since(start), tt.name)
-			require.Len(t, ids, 2, tt.name)
-			require.Equal(t, ids[0], ids[1], tt.name)
+			go func() { _, err := b.Write(within(t, time.Minute), cmd); done <- err }()
+			if len(cmd.Idempotency) == 0 {
+				require.ErrorIs(t, <-done, ErrUnknownOutcome)
+				require.Equal(t, time.Minute, time.Since(start))
+				require.Len(t, l.all(), 1)
+				return
+			}
+			time.Sleep(patienceTicks * b.cfg.TickInterval)
+			require.Len(t, l.all(), 2)
+			l.apply(l.all()[1])
+			require.NoError(t, <-done)
 		})
 	}
+}
+
+// A member that was started again hears of the leader of a term that it knows already.
+func TestAMemberThatRestartsProposesInTheTermOfNow(t *testing.T) {
+	c := &raftpb.HardState{Term: 7}
+	log := raft.NewMemoryStorage()
+	log.SetHardState(c)
+	n, err := New(Config{ID: 1, Log: &fakeLog{MemoryStorage: log}, Machine: &fakeMachine{}})
+	require.NoError(t, err)
+	node, err := n.startRaft()
+	require.NoError(t, err)
+	defer node.Stop()
+	n.noteLeader(raft.Ready{SoftState: &raft.SoftState{Lead: 2}})
+	_, term, _ := n.leader.now()
+	require.EqualValues(t, 7, term)
 }
 
 func TestAWriteThatCannotBeHandedOverAgainHasAnUnknownOutcome(t *testing.T) {
@@ -188,7 +253,7 @@ func TestAWriteThatCannotBeHandedOverAgainHasAnUnknownOutcome(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(t, Config{})
 			attempts := 0
-			b.raft.propose = func(context.Context, []byte) error {
+			b.raft.propose = func(context.Context, uint64, []byte) error {
 				if attempts++; attempts == 1 {
 					return nil
 				}
@@ -264,6 +329,65 @@ func TestProposalsOfOthersWaitForTheEndOfAHandover(t *testing.T) {
 	}
 }
 
+// What a member has passed on before its removal was proposed is in front of that in the
+// log; what comes later is dropped, so that the member knows what became of all.
+func TestNothingThatAMemberPassesOnFollowsItsRemoval(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		refused error
+		from    uint64
+		term    uint64
+		taken   bool
+	}{
+		{"of the member, in the term of its removal", nil, 3, 4, false},
+		{"of the member, in a later term", nil, 3, 5, true},
+		{"of another member", nil, 2, 4, true},
+		{"of the member, where it stays", &raft.ConfChangeError{Reason: "because"}, 3, 4, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, Config{})
+			b.raft.setStatus(raft.Status{BasicStatus: raft.BasicStatus{ID: 1, RaftState: raft.StateLeader}})
+			b.raft.change = func(context.Context, raftpb.ConfChangeI) error { return tt.refused }
+			b.led(1, 4)
+			go func() { _ = b.RemoveMember(within(t, time.Hour), 3) }() // nobody applies it
+			synctest.Wait()
+			prop := &raftpb.Message{Type: raftpb.MsgProp, From: tt.from, To: 1, Term: tt.term, Entries: entries(0, 0)}
+			require.NoError(t, b.Process(t.Context(), prop))
+			require.Equal(t, tt.taken, len(b.raft.allStepped()) == 1, tt.name)
+		})
+	}
+}
+
+func TestARemovedMemberKnowsWhatBecameOfItsWrites(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		leader  uint64
+		term    uint64 // of the removal
+		unknown bool
+	}{
+		{"passed on before the removal was proposed, and not in front of it: without effect", 2, 1, false},
+		{"passed on to another leader than the one that proposed the removal: unknown", 2, 0, true},
+		{"taken by this member itself: unknown", 1, 1, true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t, Config{})
+			l := b.keeps(t)
+			b.led(tt.leader, 1)
+			done := make(chan error, 1)
+			go func() { done <- b.Put(within(t, time.Hour), "a", nil) }()
+			require.Len(t, l.all(), 1)
+			b.raft.conf = &raftpb.ConfState{Voters: []uint64{2, 3}}
+			entry := confEntry(t, 1, &raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode, NodeId: 1})
+			entry.Term = tt.term
+			b.raft.ready <- raft.Ready{CommittedEntries: []*raftpb.Entry{entry}, Mark: 9, MustSync: true}
+			err := <-done
+			require.ErrorIs(t, err, ErrRemoved, tt.name)
+			require.Equal(t, tt.unknown, errors.Is(err, ErrUnknownOutcome), "%s: %v", tt.name, err)
+			require.Equal(t, !tt.unknown, errors.Is(err, ErrNotServed), "%s: %v", tt.name, err)
+		})
+	}
+}
+
 // Consensus goes on with a handover that its caller no longer waits for.
 func TestProposalsOfOthersWaitForAHandoverThatNobodyWaitsFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -289,30 +413,6 @@ func TestProposalsOfOthersWaitForAHandoverThatNobodyWaitsFor(t *testing.T) {
 		synctest.Wait()
 		require.Len(t, b.raft.allStepped(), 1)
 	})
-}
-
-// The others pass proposals on to a leader until they know of the next one.
-func TestALeaderThatIsToGoStaysUntilOthersKnow(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		goes func(b *bench) error
-		want error
-	}{
-		{"it is removed", func(b *bench) error { return b.RemoveMember(context.Background(), 1) }, raft.ErrNotLeader},
-		{"it is shut down", func(b *bench) error { return b.Handover(context.Background()) }, nil},
-	} {
-		synctest.Test(t, func(t *testing.T) {
-			b := newBench(t, Config{})
-			b.raft.setStatus(raft.Status{
-				BasicStatus: raft.BasicStatus{ID: 1, RaftState: raft.StateLeader},
-				Progress:    []raft.PeerStatus{{ID: 2, RecentActive: true}},
-			})
-			b.raft.transfer = func(context.Context, uint64) error { return nil }
-			start := time.Now()
-			require.Equal(t, tt.want, tt.goes(b), tt.name)
-			require.Equal(t, graceTicks*b.cfg.TickInterval, time.Since(start), tt.name)
-		})
-	}
 }
 
 // While a change waits for the one before it, leadership may be lost, and come back.
@@ -343,8 +443,6 @@ func TestAChangeThatHasWaitedIsProposedUnderTheLeaderOfNow(t *testing.T) {
 			synctest.Wait()
 			b.led(raft.None, 2)
 			b.led(1, 3)
-			_, reign, _ := b.leader.reigning()
-			b.leader.settle(reign)
 			b.raft.setStatus(raft.Status{BasicStatus: raft.BasicStatus{RaftState: tt.role}})
 			b.machine.setApplied(5)
 			require.Equal(t, tt.want, <-done, tt.name)

@@ -81,6 +81,7 @@ func checkURL(members []Member, id uint64, peerURL string) error {
 func (n *Node) awaitCaughtUp(ctx context.Context, id uint64) error {
 	goal := n.raft.Status().Commit
 	for {
+		_, changed := n.leader.get()
 		st := n.raft.Status()
 		if st.RaftState != raft.StateLeader {
 			return raft.ErrNotLeader
@@ -94,7 +95,7 @@ func (n *Node) awaitCaughtUp(ctx context.Context, id uint64) error {
 		if match >= goal {
 			return nil
 		}
-		if !n.pause(ctx) {
+		if !n.pause(ctx, changed) {
 			return fmt.Errorf("%w: learner %d is not promoted before it has caught up: it has %d of %d entries",
 				ErrNotServed, id, match, goal)
 		}
@@ -113,7 +114,7 @@ func (n *Node) RemoveMember(ctx context.Context, id uint64) error {
 	}
 	if id == n.cfg.ID {
 		if target := n.successor(); target != raft.None {
-			if err := n.retire(ctx, target); err != nil {
+			if err := n.transfer(ctx, target); err != nil {
 				return err
 			}
 			return raft.ErrNotLeader
@@ -135,11 +136,11 @@ func (n *Node) changeMembership(ctx context.Context, change *raftpb.ConfChange, 
 	}
 	change.Context = data
 	p := proposal{id: id}
-	p.handOver = func(ctx context.Context) error {
+	p.handOver = func(ctx context.Context, term uint64) error {
 		if err := n.mustLead(); err != nil {
 			return err
 		}
-		err := n.raft.ProposeConfChange(ctx, change)
+		err := n.proposeChange(ctx, term, change)
 		refused, ok := errors.AsType[*raft.ConfChangeError](err)
 		if ok && refused.PendingIndex > 0 && n.cfg.Machine.WaitApplied(ctx, refused.PendingIndex) == nil {
 			return fmt.Errorf("%w: %w", errChangePending, err)
@@ -147,6 +148,21 @@ func (n *Node) changeMembership(ctx context.Context, change *raftpb.ConfChange, 
 		return err
 	}
 	_, err = n.propose(ctx, p)
+	return err
+}
+
+// proposeChange proposes a change, bound to the term. A member that is to be removed has
+// proposed nothing that would follow its removal: when that is applied there, it knows
+// what became of all that it has passed on.
+func (n *Node) proposeChange(ctx context.Context, term uint64, change *raftpb.ConfChange) error {
+	if change.Type != raftpb.ConfChangeRemoveNode {
+		return n.raft.ProposeConfChangeIn(ctx, term, change)
+	}
+	takeBack := n.passedOn.refuse(change.NodeId, term)
+	err := n.raft.ProposeConfChangeIn(ctx, term, change)
+	if err != nil && ctx.Err() == nil {
+		takeBack()
+	}
 	return err
 }
 
@@ -172,7 +188,7 @@ func (n *Node) TransferLeader(ctx context.Context, id uint64) error {
 // although this member has stopped or the caller has no more time: proposals of others
 // are held back until it ends, or should have.
 func (n *Node) transfer(ctx context.Context, target uint64) error {
-	n.handovers.begin()
+	n.passedOn.beginHandover()
 	attempt, giveUp := context.WithCancel(n.running)
 	ended := make(chan error, 1)
 	go func() {
@@ -203,23 +219,7 @@ func (n *Node) Handover(ctx context.Context) error {
 	if target == raft.None {
 		return nil
 	}
-	return n.retire(ctx, target)
-}
-
-// retire hands leadership over for good, and waits until the others should know of the
-// new leader: until then they pass proposals on to this one.
-func (n *Node) retire(ctx context.Context, target uint64) error {
-	if err := n.transfer(ctx, target); err != nil {
-		return err
-	}
-	timer := time.NewTimer(graceTicks * n.cfg.TickInterval)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	case <-n.running.Done():
-	}
-	return nil
+	return n.transfer(ctx, target)
 }
 
 // successor returns the voter that needs the least to lead, or None.

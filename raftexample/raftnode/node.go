@@ -22,8 +22,8 @@ type consensus interface {
 	AckAppend(mark uint64)
 	AckApply(index uint64)
 	ApplyConfChange(cc raftpb.ConfChangeI) (*raftpb.ConfState, error)
-	Propose(ctx context.Context, data []byte) error
-	ProposeConfChange(ctx context.Context, cc raftpb.ConfChangeI) error
+	ProposeIn(ctx context.Context, term uint64, data []byte) error
+	ProposeConfChangeIn(ctx context.Context, term uint64, cc raftpb.ConfChangeI) error
 	ReadIndex(ctx context.Context) (uint64, error)
 	TransferLeadership(ctx context.Context, target uint64) error
 	ReportUnreachable(id uint64)
@@ -48,7 +48,7 @@ type Node struct {
 	leader  *leaderWatch
 	// lead and term are what effectLoop has told leader.
 	lead, term uint64
-	handovers  handovers
+	passedOn   passedOn
 	// hasJoined: the applied configuration has named this member.
 	hasJoined atomic.Bool
 	peers     *peers
@@ -115,6 +115,11 @@ func (n *Node) Start(transport Transport) error {
 
 // startRaft bootstraps a new member, or restarts one that joins or has lived.
 func (n *Node) startRaft() (consensus, error) {
+	hs, _, err := n.cfg.Log.InitialState()
+	if err != nil {
+		return nil, fmt.Errorf("read the term: %w", err)
+	}
+	n.term = hs.GetTerm() // no Ready tells it before it changes
 	cfg := &raft.Config{
 		ID:      n.cfg.ID,
 		Storage: n.cfg.Log,
@@ -143,7 +148,6 @@ func (n *Node) run(node consensus, trim *trimmer) {
 	group, ctx := errgroup.WithContext(n.running)
 	group.Go(func() error { n.tickLoop(ctx); return nil })
 	group.Go(func() error { return n.effectLoop(ctx) })
-	group.Go(func() error { n.settleLoop(ctx); return nil })
 	group.Go(func() error { return n.saveLoop(ctx) })
 	group.Go(func() error { return n.applyLoop(ctx, trim) })
 	group.Go(func() error { return n.compactLoop(ctx) })

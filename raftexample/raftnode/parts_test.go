@@ -166,14 +166,71 @@ func TestAWaiterIsWokenByItsOwnEntryOnly(t *testing.T) {
 	w := newWaiters()
 	a, b := kvstore.RequestID{Member: 1, Seq: 1}, kvstore.RequestID{Member: 2, Seq: 1}
 	ca, cb := w.add(a), w.add(b)
-	w.resolve([]kvstore.Result{{ID: kvstore.RequestID{Member: 3, Seq: 1}, Index: 7}, {ID: b, Index: 8}, {ID: b, Index: 9}})
-	require.EqualValues(t, 8, (<-cb).Index)
+	w.resolve([]kvstore.Result{{ID: kvstore.RequestID{Member: 3, Seq: 1}, Index: 7}, {ID: b, Index: 8}, {ID: b, Index: 9}}, 1)
+	require.EqualValues(t, 8, (<-cb).result.Index)
 	require.Empty(t, ca)
 	w.remove(a)
 	w.remove(b)
 	require.Zero(t, w.len(), "a request that has ended must hold nothing")
-	w.resolve([]kvstore.Result{{ID: a}})
+	w.resolve([]kvstore.Result{{ID: a}}, 2)
 	require.Empty(t, ca, "a request that went away is not woken")
+}
+
+func TestAWaiterLearnsThatItWaitsInVain(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		// happens to a request that is bound to term 3.
+		happens func(w *waiters, id kvstore.RequestID)
+		want    error
+		waits   bool
+	}{
+		{"an entry of an earlier term says nothing", func(w *waiters, _ kvstore.RequestID) { w.resolve(nil, 2) }, nil, true},
+		{"an entry of its own term says nothing", func(w *waiters, _ kvstore.RequestID) { w.resolve(nil, 3) }, nil, true},
+		{"an entry of a later term says that it is lost", func(w *waiters, _ kvstore.RequestID) { w.resolve(nil, 4) }, errLost, false},
+		{"its own entry comes first", func(w *waiters, id kvstore.RequestID) {
+			w.resolve([]kvstore.Result{{ID: id}}, 4)
+		}, nil, false},
+		{"a snapshot of an earlier term does not hold it", func(w *waiters, _ kvstore.RequestID) {
+			w.skip(2)
+			w.resolve(nil, 4)
+		}, errLost, false},
+		{"a snapshot of its own term may hold it, or what follows does", func(w *waiters, _ kvstore.RequestID) { w.skip(3) }, nil, true},
+		{"nothing of its term can follow a snapshot of it", func(w *waiters, _ kvstore.RequestID) {
+			w.skip(3)
+			w.resolve(nil, 4)
+		}, errUnseen, false},
+		{"this member is removed in its term", func(w *waiters, _ kvstore.RequestID) { w.leave(3) }, errLeft, false},
+		{"this member is removed in an earlier term", func(w *waiters, _ kvstore.RequestID) { w.leave(2) }, nil, true},
+		{"this member is removed, and a snapshot may hold it", func(w *waiters, _ kvstore.RequestID) {
+			w.skip(3)
+			w.leave(3)
+		}, nil, true},
+		{"its entry follows the snapshot", func(w *waiters, id kvstore.RequestID) {
+			w.skip(3)
+			w.resolve([]kvstore.Result{{ID: id}}, 4)
+		}, nil, false},
+		{"a snapshot of a later term may hold it, and nothing can follow", func(w *waiters, _ kvstore.RequestID) { w.skip(4) }, errUnseen, false},
+	} {
+		for _, late := range []bool{false, true} {
+			w, id := newWaiters(), kvstore.RequestID{Member: 1, Seq: 1}
+			ended := w.add(id)
+			if late { // it is applied, or lost, before who proposes it gets on
+				tt.happens(w, id)
+				w.bind(id, 3)
+			} else {
+				w.bind(id, 3)
+				tt.happens(w, id)
+			}
+			require.Equal(t, tt.waits, len(ended) == 0, "%s, late: %v", tt.name, late)
+			if !tt.waits {
+				require.Equal(t, tt.want, (<-ended).err, "%s, late: %v", tt.name, late)
+			}
+		}
+	}
+	w, id := newWaiters(), kvstore.RequestID{Member: 1, Seq: 1}
+	ended := w.add(id)
+	w.resolve(nil, 9)
+	require.Empty(t, ended, "what is not handed over cannot be lost")
 }
 
 func TestTheLogIsCutByStretches(t *testing.T) {
@@ -251,17 +308,17 @@ func TestTheLeaderWatchTellsEveryChange(t *testing.T) {
 	w := newLeaderWatch()
 	id, changed := w.get()
 	require.Equal(t, raft.None, id)
-	w.set(raft.None, 0)
+	w.set(raft.None, 0, false)
 	select {
 	case <-changed:
 		require.Fail(t, "nothing has changed")
 	default:
 	}
-	w.set(3, 1)
+	w.set(3, 1, false)
 	<-changed
 	id, changed = w.get()
 	require.EqualValues(t, 3, id)
-	w.set(3, 2)
+	w.set(3, 2, false)
 	<-changed
 }
 

@@ -29,76 +29,106 @@ func (n *Node) Process(ctx context.Context, m *raftpb.Message) error {
 	}
 }
 
-// handovers holds back what other members pass on to a leader that is handing over:
-// consensus takes no proposals meanwhile, and nobody would tell their senders.
-type handovers struct {
+// passedOn is what this member, as leader, makes of proposals of the others.
+type passedOn struct {
 	// mu is held for reading by whoever steps a proposal.
-	mu       sync.RWMutex
-	underWay int
-	// held are proposals, of so many bytes.
-	held  []*raftpb.Message
-	bytes int
+	mu sync.RWMutex
+	// handovers are under way: consensus takes no proposals meanwhile, and nobody would
+	// tell their senders. held are proposals that came since, of so many bytes.
+	handovers int
+	held      []*raftpb.Message
+	bytes     int
+	// leaving counts the removals of a member that were proposed in a term.
+	leaving map[removal]int
 }
 
-// Limits of what is held back. What is more is lost, as it would be with a leader that
-// has gone.
+type removal struct{ id, term uint64 }
+
+// Limits of what is held back. What is more is dropped: its senders learn that from the
+// next leader, and only where the handover fails do they wait for as long as they may.
 const (
 	maxHeld      = 4096
 	maxHeldBytes = 32 << 20
 )
 
-func (h *handovers) begin() {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.underWay++
+func (p *passedOn) beginHandover() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.handovers++
 }
 
 // hold keeps m if a handover is under way and there is room.
-func (h *handovers) hold(m *raftpb.Message) bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+func (p *passedOn) hold(m *raftpb.Message) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	size := 0
 	for _, e := range m.Entries {
 		size += len(e.Data)
 	}
-	if h.underWay == 0 || len(h.held) == maxHeld || h.bytes+size > maxHeldBytes {
+	if p.handovers == 0 || len(p.held) == maxHeld || p.bytes+size > maxHeldBytes {
 		return false
 	}
-	h.held, h.bytes = append(h.held, m), h.bytes+size
+	p.held, p.bytes = append(p.held, m), p.bytes+size
 	return true
 }
 
-// end returns what is to be stepped, once the last handover has ended.
-func (h *handovers) end() []*raftpb.Message {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.underWay--; h.underWay > 0 {
+// endHandover returns what is to be stepped, once the last one has ended.
+func (p *passedOn) endHandover() []*raftpb.Message {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.handovers--; p.handovers > 0 {
 		return nil
 	}
-	held := h.held
-	h.held, h.bytes = nil, 0
+	held := p.held
+	p.held, p.bytes = nil, 0
 	return held
+}
+
+// refuse has proposals of the member that are bound to the term dropped from now on: its
+// removal is proposed, and nothing of it shall follow in the log. The returned function
+// takes that back.
+func (p *passedOn) refuse(id, term uint64) (takeBack func()) {
+	key := removal{id: id, term: term}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.leaving == nil {
+		p.leaving = map[removal]int{}
+	}
+	p.leaving[key]++
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.leaving[key]--; p.leaving[key] == 0 {
+			delete(p.leaving, key)
+		}
+	}
 }
 
 // takePassedOn steps a proposal of another member, now or after the handover.
 func (n *Node) takePassedOn(ctx context.Context, m *raftpb.Message) error {
-	n.handovers.mu.RLock()
-	if n.handovers.underWay == 0 {
-		defer n.handovers.mu.RUnlock()
-		return n.raft.Step(ctx, m)
+	n.passedOn.mu.RLock()
+	handover := n.passedOn.handovers > 0
+	n.passedOn.mu.RUnlock()
+	if handover && n.passedOn.hold(m) {
+		return nil
 	}
-	n.handovers.mu.RUnlock()
-	if n.handovers.hold(m) {
+	return n.stepPassedOn(ctx, m)
+}
+
+func (n *Node) stepPassedOn(ctx context.Context, m *raftpb.Message) error {
+	n.passedOn.mu.RLock()
+	defer n.passedOn.mu.RUnlock()
+	if n.passedOn.leaving[removal{id: m.From, term: m.Term}] > 0 {
 		return nil
 	}
 	return n.raft.Step(ctx, m)
 }
 
-// stepHeld ends a handover. The leader that came of it is known to consensus, which
-// takes the proposals or passes them on.
+// stepHeld ends a handover. Where it has failed, consensus takes the proposals; the next
+// leader's term is not theirs.
 func (n *Node) stepHeld() {
-	for _, m := range n.handovers.end() {
-		if err := n.raft.Step(n.running, m); err != nil {
+	for _, m := range n.passedOn.endHandover() {
+		if err := n.stepPassedOn(n.running, m); err != nil {
 			n.log.Debug("a proposal was lost with the leadership", "from", m.From, "err", err)
 		}
 	}

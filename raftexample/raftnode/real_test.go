@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -14,11 +15,14 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 	"github.com/seed-289bd6ac/raft/raftexample/storage"
+	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
 func TestAWriteIsSeenByEveryReadThatBeginsAfterIt(t *testing.T) {
@@ -367,6 +371,83 @@ func TestNoWriteIsLostWhenLeadershipIsHandedOver(t *testing.T) {
 	}
 	cancel()
 	require.Zero(t, failed(), "of %d", writes())
+}
+
+// Nor is anything lost with a leader that is cut off: what it alone has got is written
+// under the next one, also by itself when it is back.
+func TestNoWriteIsLostOrDoneTwiceWhenTheLeaderIsCutOff(t *testing.T) {
+	c := newCluster(t, 3, raftnode.Config{TickInterval: 20 * time.Millisecond}, memFS)
+	c.put(c.leader(), "a", "0")
+	ctx, cancel := context.WithCancel(t.Context())
+	writes, failed := c.writeOnce(ctx, c.replicas[1], c.replicas[2], c.replicas[3])
+	for range 5 {
+		old := c.leader()
+		before := writes()
+		c.eventually(func() bool { return writes() > before+20 }, "writes")
+		c.net.isolate(old.id, true)
+		c.eventually(func() bool {
+			for _, r := range c.replicas {
+				if r.id != old.id && r.Status().Role == "leader" {
+					return true
+				}
+			}
+			return false
+		}, "another leader")
+		c.net.isolate(old.id, false)
+	}
+	cancel()
+	require.Zero(t, failed(), "of %d", writes())
+	c.requireOnce(c.leader())
+}
+
+// A member that is removed can say of every write through it what became of it.
+func TestNoWriteThroughARemovedMemberHasAnUnknownOutcome(t *testing.T) {
+	c := newCluster(t, 5, raftnode.Config{RemovalGrace: 200 * time.Millisecond}, memFS)
+	c.put(c.leader(), "a", "0")
+	for range 2 {
+		leaves := c.follower()
+		ctx, cancel := context.WithCancel(t.Context())
+		var wg sync.WaitGroup
+		var writes atomic.Int64
+		for worker := range 8 {
+			wg.Go(func() {
+				for ctx.Err() == nil {
+					attempt, cancel := context.WithTimeout(t.Context(), patience)
+					err := leaves.Put(attempt, fmt.Sprint(worker), nil)
+					cancel()
+					if err != nil {
+						assert.ErrorIs(t, err, raftnode.ErrNotServed)
+						assert.NotErrorIs(t, err, raftnode.ErrUnknownOutcome)
+						return
+					}
+					writes.Add(1)
+				}
+			})
+		}
+		c.eventually(func() bool { return writes.Load() > 100 }, "writes")
+		c.change(func(r *replica) error { return r.RemoveMember(c.context(), leaves.id) })
+		wg.Wait()
+		cancel()
+		c.stop(leaves.id)
+	}
+	c.requireOnce(c.leader())
+}
+
+// requireOnce looks through the log of a member: no request may be in it twice.
+func (c *cluster) requireOnce(r *replica) {
+	first, err := r.store.FirstIndex()
+	require.NoError(c.t, err)
+	last := r.Status().Applied
+	entries, err := r.store.Entries(first, last+1, math.MaxUint64)
+	require.NoError(c.t, err)
+	require.Len(c.t, entries, int(last-first)+1)
+	seen := map[kvstore.RequestID]uint64{}
+	for _, e := range entries {
+		if cmd, err := kvstore.DecodeCommand(e.Data); err == nil && e.Type == raftpb.EntryNormal {
+			require.Zero(c.t, seen[cmd.ID], "%v is at %d too", cmd.ID, e.Index)
+			seen[cmd.ID] = e.Index
+		}
+	}
 }
 
 func TestNoWriteOfOthersIsLostWhenTheLeaderIsRemoved(t *testing.T) {

@@ -15,16 +15,12 @@ import (
 // the leader changes before.
 const retryPause = 50 * time.Millisecond
 
-const (
-	// patienceTicks is how long a proposal may take before it is handed over again, at
-	// first, or is given up with its leader. It is about the time of an election.
-	patienceTicks = 10
-	// graceTicks is how long members may take to hear of a new leader.
-	graceTicks = 3
-)
+// patienceTicks is how long a proposal that may be repeated takes before it is, at
+// first. It is about the time of an election.
+const patienceTicks = 10
 
-// errSeemsLost is why a proposal is not waited for any more.
-var errSeemsLost = fmt.Errorf("%w: the leader that was to take it is gone, and it has not been applied since", ErrUnknownOutcome)
+// errOverdue: nothing was heard of the proposal for long.
+var errOverdue = errors.New("not applied for long")
 
 // Write has a command applied, by consensus, and returns what became of it on this
 // member. It gives the command an id, and keeps its value. An error matches
@@ -38,7 +34,7 @@ func (n *Node) Write(ctx context.Context, cmd kvstore.Command) (kvstore.Result, 
 		return kvstore.Result{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
 	p := proposal{id: cmd.ID, repeatable: len(cmd.Idempotency) > 0}
-	p.handOver = func(ctx context.Context) error { return n.raft.Propose(ctx, data) }
+	p.handOver = func(ctx context.Context, term uint64) error { return n.raft.ProposeIn(ctx, term, data) }
 	return n.propose(ctx, p)
 }
 
@@ -56,8 +52,9 @@ func (n *Node) Delete(ctx context.Context, key string) error {
 
 // proposal is what a request asks consensus for.
 type proposal struct {
-	id       kvstore.RequestID
-	handOver func(context.Context) error
+	id kvstore.RequestID
+	// handOver proposes it, bound to the term.
+	handOver func(ctx context.Context, term uint64) error
 	// repeatable: it takes effect once, however often it is handed over.
 	repeatable bool
 }
@@ -73,77 +70,70 @@ func (n *Node) propose(ctx context.Context, p proposal) (kvstore.Result, error) 
 	return res, res.Err
 }
 
-// await returns what became of the proposal: the error says that this is not known,
-// or that it was not handed over. What seems to be lost is handed over again where
-// that does no harm.
+// await returns what became of the proposal: the error says that this is not known, or
+// that it was not handed over. What is lost is handed over again, and so is what may
+// be lost, where that does no harm.
 func (n *Node) await(ctx context.Context, p proposal) (kvstore.Result, error) {
-	applied := n.waiting.add(p.id)
-	defer n.waiting.remove(p.id)
-	reign, err := n.handOver(ctx, p)
-	if err != nil {
-		return kvstore.Result{}, err
-	}
 	patience := patienceTicks * n.cfg.TickInterval
+	open := false // an earlier attempt may take effect
 	for {
-		res, err := n.outcome(ctx, applied, reign, p.repeatable, patience)
-		if err != errSeemsLost || !p.repeatable {
+		res, err := n.attempt(ctx, p, patience)
+		switch {
+		case err == errLost && ctx.Err() == nil && n.running.Err() == nil:
+		case p.repeatable && (err == errUnseen || err == errOverdue):
+			open = true
+			patience *= 2
+		case open && errors.Is(err, ErrNotServed):
+			return kvstore.Result{}, fmt.Errorf("%w: %v", ErrUnknownOutcome, err)
+		default:
 			return res, err
 		}
-		if reign, err = n.handOver(ctx, p); err != nil {
-			// The first one may have been taken.
-			return kvstore.Result{}, fmt.Errorf("%w: %v", ErrUnknownOutcome, err)
-		}
-		patience *= 2
 	}
 }
 
-// outcome waits until the proposal is applied here, or must be taken for lost: where it
-// is repeatable, after patience at the latest.
-func (n *Node) outcome(
-	ctx context.Context, applied <-chan kvstore.Result, reign uint64, repeatable bool, patience time.Duration,
-) (kvstore.Result, error) {
+// attempt hands the proposal over once, and waits for what becomes of it.
+func (n *Node) attempt(ctx context.Context, p proposal, patience time.Duration) (kvstore.Result, error) {
+	ended := n.waiting.add(p.id)
+	defer n.waiting.remove(p.id)
+	term, err := n.handOver(ctx, p)
+	if err != nil {
+		return kvstore.Result{}, err
+	}
+	n.waiting.bind(p.id, term)
 	var overdue <-chan time.Time
-	if repeatable {
+	if p.repeatable {
 		timer := time.NewTimer(patience)
 		defer timer.Stop()
 		overdue = timer.C
 	}
-	for {
-		settled, changed := n.leader.since(reign)
-		if settled {
-			select {
-			case res := <-applied:
-				return res, nil
-			default:
-				return kvstore.Result{}, errSeemsLost
-			}
-		}
-		select {
-		case res := <-applied:
-			return res, nil
-		case <-changed:
-		case <-overdue:
-			return kvstore.Result{}, errSeemsLost
-		case <-ctx.Done():
-			return kvstore.Result{}, fmt.Errorf("%w: not applied here in time%s", ErrUnknownOutcome, n.withoutLeader())
-		case <-n.running.Done():
-			return kvstore.Result{}, fmt.Errorf("%w: %w", ErrUnknownOutcome, n.stopReason())
-		}
+	select {
+	case o := <-ended:
+		return o.result, o.err
+	case <-overdue:
+		return kvstore.Result{}, errOverdue
+	case <-ctx.Done():
+		err = fmt.Errorf("%w: not applied here in time%s", ErrUnknownOutcome, n.withoutLeader())
+	case <-n.running.Done():
+		err = fmt.Errorf("%w: %w", ErrUnknownOutcome, n.stopReason())
+	}
+	select {
+	case o := <-ended: // of two that are ready, Go picks either
+		return o.result, o.err
+	default:
+		return kvstore.Result{}, err
 	}
 }
 
-// handOver repeats a proposal that was certainly dropped, for a reason that
-// passes, until it is taken or ctx ends. It returns the number of a reign: that in
-// which it was taken, or the one before.
-func (n *Node) handOver(ctx context.Context, p proposal) (reign uint64, err error) {
+// handOver repeats a proposal that was certainly dropped, for a reason that passes,
+// until it is taken or ctx ends. It returns the term that the proposal is bound to.
+func (n *Node) handOver(ctx context.Context, p proposal) (term uint64, err error) {
 	for {
-		var leader uint64
-		leader, reign, _ = n.leader.reigning()
+		leader, term, changed := n.leader.now()
 		if err = n.reach(leader); err == nil {
-			err = p.handOver(ctx)
+			err = p.handOver(ctx, term)
 		}
 		if err == nil {
-			return reign, nil
+			return term, nil
 		}
 		dropped, ok := errors.AsType[*raft.ProposalDroppedError](err)
 		switch {
@@ -157,7 +147,7 @@ func (n *Node) handOver(ctx context.Context, p proposal) (reign uint64, err erro
 		default:
 			return 0, err
 		}
-		if !n.pause(ctx) {
+		if !n.pause(ctx, changed) {
 			return 0, fmt.Errorf("%w: %w", ErrNotServed, err)
 		}
 	}
@@ -184,13 +174,12 @@ var errOutOfReach = errors.New("the leader is out of reach")
 // passes reports whether a proposal that was dropped for this reason may be taken
 // soon.
 func passes(reason raft.DropReason) bool {
-	return reason == raft.DropNoLeader || reason == raft.DropTransferring
+	return reason == raft.DropNoLeader || reason == raft.DropTransferring || reason == raft.DropOtherTerm
 }
 
-// pause waits until another attempt is worth it. It returns false when there is
-// no time for one.
-func (n *Node) pause(ctx context.Context) bool {
-	_, changed := n.leader.get()
+// pause waits until another attempt is worth it, at the latest when changed is closed.
+// It returns false when there is no time for one.
+func (n *Node) pause(ctx context.Context, changed <-chan struct{}) bool {
 	timer := time.NewTimer(retryPause)
 	defer timer.Stop()
 	select {

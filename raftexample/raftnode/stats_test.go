@@ -45,7 +45,7 @@ func TestARoundTripIsThatOfTheFirstHeartbeatWithoutAnAnswer(t *testing.T) {
 func TestLeadersAreCountedWhenTheyChange(t *testing.T) {
 	w := newLeaderWatch()
 	for _, id := range []uint64{1, raft.None, 1, 2, raft.None, 1} {
-		w.set(id, 1)
+		w.set(id, 1, false)
 	}
 	require.EqualValues(t, 3, w.changes(), "one that comes back is no change")
 }
@@ -80,7 +80,7 @@ func TestWhatIsDoneIsCounted(t *testing.T) {
 		b.raft.read = func(context.Context) (uint64, error) { return 3, nil }
 		_, _, err = b.Get(t.Context(), "a")
 		require.NoError(t, err)
-		b.raft.propose = func(context.Context, []byte) error { return nil }
+		b.raft.propose = func(context.Context, uint64, []byte) error { return nil }
 		go func() { _ = b.Put(t.Context(), "a", nil) }()
 		synctest.Wait()
 		require.Equal(t, Stats{Proposals: 1, ProposalsFailed: 1, ProposalsPending: 1, Reads: 2, ReadsFailed: 1}, b.Stats())
