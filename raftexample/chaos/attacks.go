@@ -366,8 +366,8 @@ func (r *run) undisturbed(work func() error) error {
 	err := work()
 	v := stop()
 	r.note("slowest read %v, slowest write %v", v.slowestRead.Round(time.Millisecond), v.slowestWrite.Round(time.Millisecond))
-	if v.unsure > 0 {
-		r.note("writes without an idempotency key were of unknown outcome")
+	if v.unanswered > 0 {
+		r.note("a connection was closed before its write was answered")
 	}
 	switch {
 	case err != nil:

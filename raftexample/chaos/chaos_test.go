@@ -189,13 +189,14 @@ func TestAWatchSeesWhatBeginsDuringIt(t *testing.T) {
 	w.record(porcupine.Operation{Call: begun - 1}, access{}, unserved, "said")
 	w.record(porcupine.Operation{Call: w.now()}, access{verb: put}, unknownOutcome, "said")
 	w.record(porcupine.Operation{Call: w.now()}, access{}, unserved, "said")
-	w.record(porcupine.Operation{Call: w.now()}, access{verb: put, once: true}, unknownOutcome, "")
+	w.record(porcupine.Operation{Call: w.now()}, access{verb: put, once: true}, unknownOutcome, "said")
+	w.record(porcupine.Operation{Call: w.now()}, access{verb: put, once: true}, unanswered, "EOF")
 	w.record(porcupine.Operation{Call: w.now() - int64(time.Nanosecond)}, access{}, served, "said")
 	v := stop()
 	require.Equal(t, 1, v.failedReads)
-	require.Equal(t, 1, v.unknownOutcome)
+	require.Equal(t, 2, v.unknownOutcome, "with an idempotency key or without")
+	require.Equal(t, 1, v.unanswered)
 	require.Equal(t, "said", v.said)
-	require.Equal(t, 1, v.unsure)
 	require.Positive(t, v.slowestRead)
 }
 

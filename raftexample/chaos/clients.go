@@ -60,7 +60,7 @@ type watch struct {
 	since                       int64
 	slowestRead, slowestWrite   time.Duration
 	failedReads, unknownOutcome int
-	unsure                      int    // writes that could be sent once only
+	unanswered                  int    // writes that could be sent once only
 	said                        string // to the last that has failed
 	ended                       bool
 }
@@ -215,6 +215,8 @@ const (
 	// unserved is without effect.
 	unserved
 	unknownOutcome
+	// unanswered is of unknown outcome too, since the connection broke.
+	unanswered
 )
 
 // request is sent to one member after the other.
@@ -259,7 +261,7 @@ func (w *clients) attempt(ctx context.Context, n *node, rq request) (answer, out
 	case errors.Is(err, errNotSent):
 		return a, unserved
 	case err != nil:
-		return a, unknownOutcome
+		return answer{body: []byte(err.Error())}, unanswered
 	case a.status < 300, a.code == "condition_failed", a.code == "not_found" && rq.method == http.MethodGet:
 		return a, served
 	case a.code == "unavailable" || a.code == "not_leader":
@@ -296,8 +298,9 @@ func (v *watch) see(in access, o outcome, took time.Duration, said string) {
 	switch {
 	case !write && o != served:
 		v.failedReads, v.said = v.failedReads+1, said
-	case in.once && o == unknownOutcome:
-		v.unsure++ // it was told so, and is not lost: the histories tell
+	case in.once && o == unanswered:
+		// A server that ends closes connections that it has not yet accepted.
+		v.unanswered++
 	case write && o != served:
 		v.unknownOutcome, v.said = v.unknownOutcome+1, said
 	case write:

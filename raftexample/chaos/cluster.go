@@ -83,6 +83,9 @@ type cluster struct {
 	tick time.Duration
 	net  fabric
 	http *http.Client
+	// fresh uses each connection once: of a request on one that a member was about to
+	// close, nobody can tell whether it was read.
+	fresh *http.Client
 
 	mu    sync.Mutex
 	nodes map[uint64]*node
@@ -92,7 +95,8 @@ type cluster struct {
 func newCluster(dir string, tick time.Duration, between fabric) *cluster {
 	return &cluster{
 		dir: dir, tick: tick, net: between, nodes: map[uint64]*node{},
-		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512, IdleConnTimeout: 10 * time.Second}},
+		fresh: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		http:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512, IdleConnTimeout: 10 * time.Second}},
 	}
 }
 
@@ -267,7 +271,11 @@ func (c *cluster) ask(ctx context.Context, n *node, method, path, body string, h
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	resp, err := c.http.Do(r)
+	client := c.http
+	if method != http.MethodGet && r.Header.Get("Idempotency-Key") == "" {
+		client = c.fresh
+	}
+	resp, err := client.Do(r)
 	if err != nil {
 		if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "dial" {
 			err = fmt.Errorf("%w: %w", errNotSent, err)

@@ -192,6 +192,28 @@ func TestAWriteThatASnapshotMayHold(t *testing.T) {
 	}
 }
 
+// A member that joins, or was away, is often caught up while its clients wait.
+func TestASnapshotFromBeforeAWriteWasHandedOverDoesNotHoldIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Config{})
+		l := b.keeps(t)
+		b.transport.setAway(2, true)
+		b.led(2, 1)
+		done := make(chan error, 1)
+		go func() { done <- b.Put(within(t, time.Minute), "a", nil) }()
+		synctest.Wait()
+		l.caughtUp(7, 1)
+		b.transport.setAway(2, false)
+		time.Sleep(retryPause)
+		require.Len(t, l.all(), 1)
+		b.led(3, 2)
+		l.apply(begins(2))
+		require.Len(t, l.all(), 2)
+		l.apply(l.all()[1])
+		require.NoError(t, <-done)
+	})
+}
+
 func TestAWriteThatIsLostAndHasNoTimeLeftHasNoEffect(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, Config{})
@@ -412,6 +434,20 @@ func TestProposalsOfOthersWaitForAHandoverThatNobodyWaitsFor(t *testing.T) {
 		close(end)
 		synctest.Wait()
 		require.Len(t, b.raft.allStepped(), 1)
+	})
+}
+
+func TestALeaderThatIsToBeRemovedIsHeardByTheNextOneFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t, Config{})
+		b.raft.setStatus(raft.Status{
+			BasicStatus: raft.BasicStatus{ID: 1, RaftState: raft.StateLeader},
+			Progress:    []raft.PeerStatus{{ID: 2, RecentActive: true}},
+		})
+		b.raft.transfer = func(context.Context, uint64) error { return nil }
+		start := time.Now()
+		require.Equal(t, raft.ErrNotLeader, b.RemoveMember(t.Context(), 1))
+		require.Equal(t, graceTicks*b.cfg.TickInterval, time.Since(start))
 	})
 }
 

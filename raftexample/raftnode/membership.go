@@ -114,7 +114,7 @@ func (n *Node) RemoveMember(ctx context.Context, id uint64) error {
 	}
 	if id == n.cfg.ID {
 		if target := n.successor(); target != raft.None {
-			if err := n.transfer(ctx, target); err != nil {
+			if err := n.retire(ctx, target); err != nil {
 				return err
 			}
 			return raft.ErrNotLeader
@@ -221,6 +221,25 @@ func (n *Node) Handover(ctx context.Context) error {
 	}
 	return n.transfer(ctx, target)
 }
+
+// retire hands leadership over for good, and waits until the new leader should have heard
+// of this member: one whose removal is committed before may not be told of that.
+func (n *Node) retire(ctx context.Context, target uint64) error {
+	if err := n.transfer(ctx, target); err != nil {
+		return err
+	}
+	timer := time.NewTimer(graceTicks * n.cfg.TickInterval)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	case <-n.running.Done():
+	}
+	return nil
+}
+
+// graceTicks is how long a new leader may take to hear of the others.
+const graceTicks = 3
 
 // successor returns the voter that needs the least to lead, or None.
 func (n *Node) successor() uint64 {

@@ -93,13 +93,11 @@ func (n *Node) await(ctx context.Context, p proposal) (kvstore.Result, error) {
 
 // attempt hands the proposal over once, and waits for what becomes of it.
 func (n *Node) attempt(ctx context.Context, p proposal, patience time.Duration) (kvstore.Result, error) {
-	ended := n.waiting.add(p.id)
 	defer n.waiting.remove(p.id)
-	term, err := n.handOver(ctx, p)
+	ended, err := n.handOver(ctx, p)
 	if err != nil {
 		return kvstore.Result{}, err
 	}
-	n.waiting.bind(p.id, term)
 	var overdue <-chan time.Time
 	if p.repeatable {
 		timer := time.NewTimer(patience)
@@ -125,30 +123,32 @@ func (n *Node) attempt(ctx context.Context, p proposal, patience time.Duration) 
 }
 
 // handOver repeats a proposal that was certainly dropped, for a reason that passes,
-// until it is taken or ctx ends. It returns the term that the proposal is bound to.
-func (n *Node) handOver(ctx context.Context, p proposal) (term uint64, err error) {
+// until it is taken or ctx ends. The channel gets what becomes of it then.
+func (n *Node) handOver(ctx context.Context, p proposal) (ended <-chan outcome, err error) {
 	for {
+		ended = n.waiting.add(p.id) // anew: no snapshot from before can hold it
 		leader, term, changed := n.leader.now()
 		if err = n.reach(leader); err == nil {
 			err = p.handOver(ctx, term)
 		}
 		if err == nil {
-			return term, nil
+			n.waiting.bind(p.id, term)
+			return ended, nil
 		}
 		dropped, ok := errors.AsType[*raft.ProposalDroppedError](err)
 		switch {
 		case ok && !passes(dropped.Reason):
-			return 0, fmt.Errorf("%w: %w", ErrNotServed, err)
+			return nil, fmt.Errorf("%w: %w", ErrNotServed, err)
 		case errors.Is(err, raft.ErrStopped): // the proposal was not taken
-			return 0, fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
+			return nil, fmt.Errorf("%w: %w", ErrNotServed, n.stopReason())
 		case ok, errors.Is(err, errOutOfReach), errors.Is(err, errChangePending):
 		case ctx.Err() != nil:
-			return 0, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+			return nil, fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 		default:
-			return 0, err
+			return nil, err
 		}
 		if !n.pause(ctx, changed) {
-			return 0, fmt.Errorf("%w: %w", ErrNotServed, err)
+			return nil, fmt.Errorf("%w: %w", ErrNotServed, err)
 		}
 	}
 }

@@ -44,8 +44,8 @@ type outcome struct {
 
 func newWaiters() *waiters { return &waiters{byID: map[kvstore.RequestID]*waiter{}} }
 
-// add registers a request. The channel gets one outcome at most. Every add is paired
-// with a remove.
+// add registers a request, anew if it was dropped since. The channel gets one outcome at
+// most. A remove follows the last add.
 func (w *waiters) add(id kvstore.RequestID) <-chan outcome {
 	c := make(chan outcome, 1)
 	w.mu.Lock()
