@@ -15,7 +15,7 @@ func (r *raft) checkInvariants() error {
 	}
 	for _, check := range []func() (rule string, holds bool){
 		r.logIndexesAscend, r.tailIsContiguous, r.writesAscend, r.heldMessagesAreOfThisTerm, r.rolesFit, r.rolesHaveTheirState,
-		r.progressFits, r.uncommittedIsTheSum, r.readsAreCounted,
+		r.progressFits, r.quorumIsCommitted, r.uncommittedIsTheSum, r.readsAreCounted,
 	} {
 		if rule, holds := check(); !holds {
 			return fmt.Errorf("raft: broken invariant: %s: %s", rule, r.describe())
@@ -112,6 +112,15 @@ func (r *raft) progressFits() (string, bool) {
 		}
 	}
 	return rule, true
+}
+
+func (r *raft) quorumIsCommitted() (string, bool) {
+	const rule = "what a quorum holds of this leader's term is committed"
+	if r.leader == nil {
+		return rule, true
+	}
+	index := min(r.leader.table.CommittedIndex(), r.log.last())
+	return rule, index <= r.log.committed || index < r.leader.termStart
 }
 
 func (r *raft) uncommittedIsTheSum() (string, bool) {

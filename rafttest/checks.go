@@ -55,11 +55,10 @@ func (c *cluster) look(m *member) {
 	s, was := m.rn.BasicStatus(), &m.seen.status
 	m.seen.looks++
 	if c.setup.thorough || m.seen.looks%invariantsEvery == 0 {
-		c.mark(markInvariantsLookedAt)
-		if err := m.rn.CheckInvariants(); err != nil {
-			c.broken(Invariants, m, "%v", err)
-		}
-		c.checkTerms(m)
+		c.lookThrough(m, m.disk.last()+1)
+	}
+	if s.Lease {
+		c.checkLease(m, &s)
 	}
 	if s == *was {
 		return
@@ -75,6 +74,16 @@ func (c *cluster) look(m *member) {
 		c.checkAppendOnly(m, &s, was)
 	}
 	m.seen.status = s
+}
+
+// lookThrough checks the whole state of a member, and the terms of its log from a little
+// before an index on.
+func (c *cluster) lookThrough(m *member, index uint64) {
+	c.mark(markInvariantsLookedAt)
+	if err := m.rn.CheckInvariants(); err != nil {
+		c.broken(Invariants, m, "%v", err)
+	}
+	c.checkTerms(m, index)
 }
 
 func (c *cluster) broken(rule Rule, m *member, format string, args ...any) *Violation {
@@ -256,6 +265,17 @@ func (c *cluster) checkLeader(m *member, s *raft.BasicStatus) {
 	}
 }
 
+// checkLease looks whether a member of a later term was elected while one has a lease:
+// one that stood still finds out when it goes on.
+func (c *cluster) checkLease(m *member, s *raft.BasicStatus) {
+	if n := len(c.truth.leaders); n > 0 && c.truth.leaders[n-1].term > s.Term {
+		l := c.truth.leaders[n-1]
+		v := c.broken(LeaseExclusivity, m, "it may serve reads from its lease of term %d, and %d has become leader of term %d", s.Term,
+			l.id, l.term)
+		v.Members = []uint64{m.id, l.id}
+	}
+}
+
 // checkElected looks whether a leader has the votes of a majority of each half of
 // its configuration.
 func (c *cluster) checkElected(m *member, s *raft.BasicStatus) {
@@ -343,6 +363,9 @@ func (c *cluster) afterStep(m *member, msg *raftpb.Message, err error) {
 			m.heard, m.heardAt = true, m.ticks
 		}
 	case raftpb.MsgAppResp, raftpb.MsgHeartbeatResp:
+		if c.timed {
+			m.duty.answered(msg.From, m.ticks)
+		}
 		if err == nil && m.seen.status.RaftState == raft.StateLeader {
 			c.checkMatch(m, msg)
 		}

@@ -24,14 +24,15 @@ func (c *cluster) checkAcksKept(m *member) {
 // termsLookedAt is how many of the last entries are compared at a time.
 const termsLookedAt = 8
 
-// checkTerms looks whether a member knows the terms of the entries on its disk.
-func (c *cluster) checkTerms(m *member) {
+// checkTerms looks whether a member knows the terms of the entries on its disk, from a few
+// before an index on.
+func (c *cluster) checkTerms(m *member, index uint64) {
 	d := m.disk
 	last := d.last()
 	if len(d.writes) > 0 || m.seen.status.LastIndex != last || d.corrupt != 0 {
 		return
 	}
-	for i := max(d.start.index, last-min(last, termsLookedAt)) + 1; i <= last; i++ {
+	for i := max(d.start.index+1, index-min(index, termsLookedAt)); i <= last; i++ {
 		stored, known := d.termAt(i)
 		if term, err := m.rn.Term(i); known && err == nil && term != stored {
 			v := c.broken(LogMatching, m, "it takes entry %d for one of term %d; on its disk it is of term %d", i, term, stored)

@@ -22,6 +22,7 @@ func (c *cluster) checkReady(m *member, rd *raft.Ready) {
 	if rd.Snapshot != nil {
 		m.seen.handed = rd.Snapshot.GetMetadata().GetIndex()
 	}
+	c.checkRoom(m, rd.CommittedEntries)
 	for _, e := range rd.CommittedEntries {
 		switch {
 		case e.GetIndex() != m.seen.handed+1:
@@ -86,6 +87,11 @@ func (c *cluster) checkSent(m *member, msg *raftpb.Message) {
 	switch msg.Type {
 	case raftpb.MsgProp:
 		c.mark(markProposalPassedOnToLeader)
+		return
+	case raftpb.MsgTransferLeader:
+		if !m.duty.wasAsked(msg.From) {
+			c.brokenBy(TransfersSucceed, m, msg, "it asks %d to hand over to %d, which nobody has asked it for", msg.To, msg.From)
+		}
 		return
 	case raftpb.MsgPreVoteResp:
 		if asked := c.stepped; !msg.Reject && asked != nil && asked.Type == raftpb.MsgPreVote {

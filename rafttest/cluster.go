@@ -25,7 +25,9 @@ type cluster struct {
 	history *history // nil where nobody asks
 	marks   *Marks   // likewise
 	watch   watcher
-	tracer  *tracer // nil where nobody asks
+	// timed: what is due in time is looked at.
+	timed  bool
+	tracer *tracer // nil where nobody asks
 	// now is the virtual time in microseconds, as the driver has set it.
 	now uint64
 	// stepped is the message that a member is handling.
@@ -187,7 +189,7 @@ func (c *cluster) act(m *member, a *Action) bool {
 			c.tick(m)
 		}
 	case ActLate:
-		m.late(a.N)
+		c.late(m, a.N)
 	case ActTimeout:
 		return c.timeout(m)
 	case ActWrite:
@@ -216,7 +218,7 @@ func (c *cluster) resume(m *member, missed int) bool {
 	if !m.frozen {
 		return false
 	}
-	m.late(uint64(missed + m.missed))
+	c.late(m, uint64(missed+m.missed))
 	m.frozen, m.missed = false, 0
 	return true
 }
@@ -231,6 +233,7 @@ func (c *cluster) ask(m *member, a *Action) bool {
 	case ActChange:
 		c.change(m, a.Change)
 	case ActTransfer:
+		m.duty.asks(a.Target)
 		c.noteError(m, m.rn.TransferLeader(a.Target))
 	case ActCampaign:
 		c.noteError(m, m.rn.Campaign())
@@ -259,6 +262,9 @@ func (c *cluster) tick(m *member) {
 	if m.up() {
 		c.look(m)
 	}
+	if c.timed && m.up() {
+		c.checkDuty(m)
+	}
 }
 
 // tickAll lets time pass for all members that are up.
@@ -274,12 +280,6 @@ func (c *cluster) tickAll(n uint64) bool {
 		}
 	}
 	return true
-}
-
-// late lets ticks pass at once.
-func (m *member) late(n uint64) {
-	m.ticks += n
-	m.rn.TickN(int(n))
 }
 
 // timeout lets ticks pass until something comes of them.
@@ -318,6 +318,9 @@ func (c *cluster) deliver(a *Action) bool {
 	}
 	if p.number > 0 {
 		c.checkUnchanged(m, p.m.Entries, p.content, "a message")
+	}
+	if p.m.GetType() == raftpb.MsgTransferLeader {
+		m.duty.asks(p.m.GetFrom())
 	}
 	c.stepped = p.m
 	err := m.rn.Step(p.m)
@@ -415,14 +418,23 @@ func (c *cluster) finishWrites(m *member, n int) bool {
 	if n < 1 || n > len(d.writes) {
 		return false
 	}
+	replaced := uint64(0)
 	for i := range d.writes[:n] {
+		replaced = max(replaced, d.replacedBy(&d.writes[i]))
 		c.checkUnchanged(m, d.writes[i].entries, d.writes[i].content, "a write")
 		d.put(&d.writes[i], d.writes[i].units())
 	}
 	c.checkAcksKept(m)
 	mark := d.writes[n-1].mark
 	d.writes = d.writes[n:]
-	c.noteError(m, m.rn.AckAppend(mark))
+	if c.setup.Advance && len(d.writes) == 0 && len(m.batches) == 0 {
+		m.rn.Advance()
+	} else {
+		c.noteError(m, m.rn.AckAppend(mark))
+	}
+	if replaced > 0 && m.up() {
+		c.lookThrough(m, replaced)
+	}
 	return true
 }
 

@@ -72,6 +72,14 @@ func (d *disk) put(w *write, n uint64) {
 	}
 }
 
+// replacedBy returns the first entry that w replaces, or 0.
+func (d *disk) replacedBy(w *write) uint64 {
+	if len(w.entries) > 0 && w.entries[0].GetIndex() <= d.last() {
+		return w.entries[0].GetIndex()
+	}
+	return 0
+}
+
 // crash makes n units of the writes under way durable, and forgets the others.
 func (d *disk) crash(n uint64) {
 	forget := n == 0 && d.hardSynced != d.hard

@@ -90,16 +90,21 @@ func (s *Sim) endFaults() {
 	s.net.healAll()
 	s.net.healedAt = s.c.now
 	for _, p := range slices.Clone(s.c.flight) {
-		if p.m.GetType() == raftpb.MsgProp && slices.ContainsFunc(p.m.GetEntries(), func(e *raftpb.Entry) bool {
-			return e.GetType() != raftpb.EntryNormal
-		}) {
-			p.sentAt = 0 // a change that nobody waits for is lost at last
+		if p.m.GetType() == raftpb.MsgTransferLeader || proposesChange(p.m) {
+			p.sentAt = 0 // what an operator asked for long ago is lost at last
 			p.void = true
 		}
 	}
 	for i := range s.hosts {
 		s.hosts[i].crashes = 0
 	}
+}
+
+// proposesChange reports whether a message proposes a change of the configuration.
+func proposesChange(m *raftpb.Message) bool {
+	return m.GetType() == raftpb.MsgProp && slices.ContainsFunc(m.GetEntries(), func(e *raftpb.Entry) bool {
+		return e.GetType() != raftpb.EntryNormal
+	})
 }
 
 // chooseRest returns members that stay away for good, so few that the others are a
@@ -343,7 +348,7 @@ func (s *Sim) handOver() {
 
 func (s *Sim) handOverTo(lead, heir *member) (done bool) {
 	lead.handedTo = raft.None
-	s.do(&Action{Kind: ActTransfer, Member: lead.id, Target: heir.id})
+	s.do(&Action{Kind: ActTransfer, Member: s.c.petitioner(lead, heir).id, Target: heir.id})
 	for range 4 * progressBound {
 		s.runUntil(s.c.now + s.timeoutLength()/4)
 		if s.c.violation != nil || s.c.handedOver(lead, heir) {
@@ -362,6 +367,16 @@ func (c *cluster) heir(lead *member) *member {
 		}
 	}
 	return nil
+}
+
+// petitioner returns who is asked to have leadership handed over: a member that is well,
+// and passes that on, or the leader itself.
+func (c *cluster) petitioner(lead, heir *member) *member {
+	voters := lead.conf.GetVoters()
+	if m := c.member(voters[len(voters)-1]); m != heir && m.healthy() {
+		return m
+	}
+	return lead
 }
 
 func (c *cluster) handedOver(from, to *member) bool {

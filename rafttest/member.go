@@ -43,6 +43,8 @@ type member struct {
 	handedTo uint64
 	// impaired is what stays wrong with it, while the others have healed.
 	impaired impairment
+	// duty is what the checks remember of it as time passes.
+	duty duty
 	// frozen: it stands still, and its clock with it; missed are the ticks of all
 	// members since.
 	frozen bool

@@ -43,6 +43,7 @@ func (c *cluster) read(m *member, data []byte) {
 		return
 	}
 	m.reads = append(m.reads, read{id: id, op: op, question: question, floor: c.truth.commit()})
+	c.checkPending(m)
 }
 
 // readAnswered notes the index at which a read may be served.
@@ -117,7 +118,11 @@ func (c *cluster) applyBatches(m *member, n int) bool {
 		}
 	}
 	m.batches = m.batches[n:]
-	c.noteError(m, m.rn.AckApply(m.applied))
+	if c.setup.Advance && len(m.batches) == 0 && len(m.disk.writes) == 0 {
+		m.rn.Advance()
+	} else {
+		c.noteError(m, m.rn.AckApply(m.applied))
+	}
 	if snapshot {
 		c.checkConfiguration(m)
 	}
@@ -163,6 +168,9 @@ func (c *cluster) applyChange(m *member, e *raftpb.Entry) {
 	c.checkChange(m, cc, conf)
 	m.conf = conf
 	c.checkConfig(m, e.GetIndex())
+	if c.timed {
+		c.lookThrough(m, m.disk.last()+1)
+	}
 	c.watch.configured(m)
 }
 

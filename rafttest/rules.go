@@ -59,6 +59,12 @@ const (
 	ReadsAreAnsweredOnce Rule = "reads are answered once"
 	// Linearizability: the history of the clients could have been made by one machine.
 	Linearizability Rule = "linearizability"
+	// QuorumKeepsLeader: with check-quorum, a leader that has not heard from a majority of
+	// each half of its configuration for two election timeouts steps down (thesis §6.2).
+	QuorumKeepsLeader Rule = "a quorum keeps the leader"
+	// LateTicks: ticks that a member is told of late start no election and end no
+	// leadership, before it has heard what waits for it.
+	LateTicks Rule = "late ticks end no timeout"
 	// TransferHoldsProposals: while a leader hands over, it takes no proposals, so that
 	// the target can catch up (thesis §3.10).
 	TransferHoldsProposals Rule = "transfer holds proposals"
@@ -75,7 +81,8 @@ const (
 	OneLeader Rule = "one leader"
 	// StableTerms: under that leader, terms do not rise any more.
 	StableTerms Rule = "stable terms"
-	// JointExits: a joint configuration that is to be left automatically is left.
+	// JointExits: a joint configuration that is to be left automatically is left: whoever
+	// leads proposes that within a heartbeat, and in the end it has happened.
 	JointExits Rule = "joint exits"
 	// Convergence: all members come to hold and apply the same log.
 	Convergence Rule = "convergence"

@@ -194,7 +194,7 @@ func (s *Schedule) player() (*player, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.history = newHistory()
+	c.history, c.timed = newHistory(), true
 	p := &player{s: s, c: c, lastPhase: allPhases, links: map[linkKey][]*packet{}}
 	c.watch = p
 	for _, f := range c.flight {

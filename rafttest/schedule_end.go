@@ -293,7 +293,7 @@ func (e *ending) handOver() bool {
 		return true
 	}
 	lead.handedTo = raft.None
-	e.do(Action{Kind: ActTransfer, Member: lead.id, Target: heir.id})
+	e.do(Action{Kind: ActTransfer, Member: e.c.petitioner(lead, heir).id, Target: heir.id})
 	e.quiet()
 	if !e.rounds(e.timeouts(endProgressBound), func() bool { return e.c.handedOver(lead, heir) }) && e.c.violation == nil {
 		e.c.notHandedOver(lead, heir)

@@ -76,6 +76,7 @@ func (s *Schedule) settings() []setting {
 		numberOf("max-uncommitted-size", &c.MaxUncommittedSize), numberOf("lease-drift-ticks", &c.LeaseDriftTicks),
 		flagOf("lease-reads", &c.LeaseReads), flagOf("disable-pre-vote", &c.DisablePreVote),
 		flagOf("disable-check-quorum", &c.DisableCheckQuorum), flagOf("disable-forwarding", &c.DisableForwarding),
+		numberOf("max-pending-reads", &c.MaxPendingReads), flagOf("advance", &c.Advance),
 	}
 }
 

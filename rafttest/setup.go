@@ -19,8 +19,12 @@ type Setup struct {
 	MaxInflightMsgs                                                   int
 	MaxSizePerMsg, MaxInflightBytes                                   uint64
 	MaxCommittedSizePerReady, MaxUncommittedSize                      uint64
+	MaxPendingReads                                                   int
 	LeaseReads, DisablePreVote, DisableCheckQuorum, DisableForwarding bool
 	LeaseDriftTicks                                                   int
+
+	// Advance: members say so by Advance when all that was handed out is done.
+	Advance bool
 
 	// NewStateMachine makes a state machine; nil: a map from keys to values.
 	NewStateMachine func() StateMachine
@@ -107,6 +111,7 @@ func (s *Setup) config(id uint64, restart uint64) *raft.Config {
 		MaxInflightBytes:          s.MaxInflightBytes,
 		MaxCommittedSizePerReady:  s.MaxCommittedSizePerReady,
 		MaxUncommittedSize:        s.MaxUncommittedSize,
+		MaxPendingReads:           s.MaxPendingReads,
 		LeaseReads:                s.LeaseReads,
 		LeaseDriftTicks:           s.LeaseDriftTicks,
 		DisablePreVote:            s.DisablePreVote != (restart&restartOtherPreVote != 0),

@@ -408,6 +408,8 @@ func (sh *shrinker) defaults() {
 		func(s *Setup) { s.MaxSizePerMsg, s.MaxInflightBytes = 0, 0 },
 		func(s *Setup) { s.MaxCommittedSizePerReady = 0 },
 		func(s *Setup) { s.MaxUncommittedSize = 0 },
+		func(s *Setup) { s.MaxPendingReads = 0 },
+		func(s *Setup) { s.Advance = false },
 		func(s *Setup) { s.LeaseDriftTicks = 0 },
 		func(s *Setup) { s.DisablePreVote = false },
 		func(s *Setup) { s.DisableCheckQuorum = false },

@@ -94,7 +94,7 @@ func New(o Options) (*Sim, error) {
 		return nil, err
 	}
 	s.c = c
-	c.history, c.marks, c.watch = newHistory(), o.Marks, s
+	c.history, c.marks, c.watch, c.timed = newHistory(), o.Marks, s, true
 	for _, m := range c.members {
 		s.host(m)
 	}

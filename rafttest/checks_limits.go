@@ -1,0 +1,32 @@
+package rafttest
+
+import "github.com/seed-289bd6ac/raft/raftpb"
+
+// checkRoom looks whether a member is handed more to apply than it may have at a time.
+func (c *cluster) checkRoom(m *member, ents []*raftpb.Entry) {
+	most := c.setup.MaxCommittedSizePerReady
+	if most == 0 || len(ents) == 0 {
+		return
+	}
+	var waits uint64
+	for i := range m.batches {
+		waits += uint64(raftpb.EntriesSize(m.batches[i].entries))
+	}
+	size := uint64(raftpb.EntriesSize(ents))
+	if waits > 0 && waits >= most || len(ents) > 1 && waits+size > most {
+		c.broken(Limits, m, "it is handed %d entries of %d bytes to apply, and has %d bytes of them already", len(ents), size, waits)
+	}
+}
+
+// checkPending looks whether more reads wait for an index than may.
+func (c *cluster) checkPending(m *member) {
+	waits := 0
+	for i := range m.reads {
+		if m.reads[i].index == 0 {
+			waits++
+		}
+	}
+	if most := c.setup.MaxPendingReads; most > 0 && waits > most {
+		c.broken(Limits, m, "%d reads wait for an index", waits)
+	}
+}
