@@ -6,6 +6,8 @@ import "time"
 type host struct {
 	// pace is the time between two ticks of its clock, in microseconds.
 	pace uint64
+	// disk is how slow its disk is, in quarters of what is usual.
+	disk time.Duration
 	// life numbers the starts: events of an earlier one are void.
 	life uint64
 	// writing, applying: an event will finish the oldest write or batch.
@@ -26,7 +28,10 @@ func (s *Sim) host(m *member) {
 	}
 	h := &s.hosts[m.id-1]
 	drift := 1 + s.faults.Drift*(s.rng.Float64()-0.5)
-	*h = host{pace: uint64(float64(tickLength.Microseconds()) * drift), life: h.life + 1, crashes: h.crashes}
+	*h = host{pace: uint64(float64(tickLength.Microseconds()) * drift), life: h.life + 1, crashes: h.crashes, disk: 4}
+	if s.faults.Uneven {
+		h.disk = []time.Duration{1, 4, 4, 40}[s.rng.IntN(4)]
+	}
 	s.queue.push(event{at: s.c.now + s.rng.Uint64N(h.pace), kind: evTick, a: m.id, b: h.life})
 }
 
@@ -60,7 +65,7 @@ func (s *Sim) attend(m *member) {
 		if !s.calm && s.chance(s.faults.CrashMidway) {
 			s.queue.push(event{at: s.c.now, kind: evFault, a: faultCrashMidway, b: m.id})
 		}
-		s.queue.push(event{at: s.c.now + s.work(s.faults.SlowDisk), kind: evWrite, a: m.id, b: h.life})
+		s.queue.push(event{at: s.c.now + s.work(s.faults.SlowDisk*h.disk/4), kind: evWrite, a: m.id, b: h.life})
 	}
 	if len(m.batches) > 0 && !h.applying {
 		h.applying = true

@@ -48,6 +48,9 @@ func (s *Sim) change() {
 		if s.rng.IntN(3) == 0 {
 			n += s.rng.IntN(3)
 			cc.Transition = raftpb.ConfChangeTransition(s.rng.IntN(3))
+			if s.rng.IntN(3) == 0 {
+				cc.Changes, n = s.drawReplacements(conf), 0
+			}
 		}
 		for range n {
 			if change := s.drawChange(conf); change != nil {
@@ -93,6 +96,23 @@ func (s *Sim) drawChange(conf *raftpb.ConfState) *raftpb.ConfChangeSingle {
 		return &raftpb.ConfChangeSingle{Type: add, NodeId: id}
 	}
 	return &raftpb.ConfChangeSingle{Type: raftpb.ConfChangeRemoveNode, NodeId: all[s.rng.IntN(len(all))]}
+}
+
+// drawReplacements draws new voters in the places of some, if there is room for them.
+func (s *Sim) drawReplacements(conf *raftpb.ConfState) (changes []*raftpb.ConfChangeSingle) {
+	voters := slices.Clone(conf.GetVoters())
+	next := uint64(len(s.c.members)) + 1
+	room := min(maxMembers-len(voters)-len(conf.GetLearners()), maxIDs-int(next), len(voters))
+	if room < 1 {
+		return nil
+	}
+	s.rng.Shuffle(len(voters), func(i, j int) { voters[i], voters[j] = voters[j], voters[i] })
+	for i := range 1 + s.rng.IntN(room) {
+		changes = append(changes,
+			&raftpb.ConfChangeSingle{Type: raftpb.ConfChangeAddNode, NodeId: next + uint64(i)},
+			&raftpb.ConfChangeSingle{Type: raftpb.ConfChangeRemoveNode, NodeId: voters[i]})
+	}
+	return changes
 }
 
 // configured implements watcher: members that are new in a configuration begin, as

@@ -54,7 +54,8 @@ type Faults struct {
 	Drop, Duplicate, Reorder, Late float64
 	// Delay is the mean delay of a message.
 	Delay time.Duration
-	// Uneven: rates differ between links and between types of messages.
+	// Uneven: rates differ between links and between types of messages, and disks are
+	// not equally slow.
 	Uneven bool
 	// SnapshotLoss loses a snapshot on its way, in [0, 1].
 	SnapshotLoss float64
@@ -134,11 +135,15 @@ func DrawFaults(seed uint64) *Faults {
 func drawRun(seed uint64) (*rand.Rand, *Setup, *Faults) {
 	r := rand.New(rand.NewPCG(seed, 0x5eed))
 	s, f := drawSetup(r), drawFaults(r)
-	switch r.IntN(6) {
-	case 0:
+	switch r.IntN(12) {
+	case 0, 1:
 		f.storm(r, s)
-	case 1:
+	case 2, 3:
 		f.leases(r, s)
+	case 4:
+		f.stragglers(r, s)
+	case 5:
+		f.handovers(r)
 	}
 	return r, s, f
 }
@@ -146,10 +151,11 @@ func drawRun(seed uint64) (*rand.Rand, *Setup, *Faults) {
 // storm changes faults so that leaders come and go faster than they get anything
 // done.
 func (f *Faults) storm(r *rand.Rand, s *Setup) {
+	f.Drop = max(f.Drop, 0.4*r.Float64()*float64(r.IntN(2)))
 	f.Delay = time.Duration(r.IntN(120)) * time.Millisecond
 	f.Crash, f.CrashMidway, f.Partition = 6*r.Float64(), 0.1*r.Float64(), 5*r.Float64()
 	f.Poke, f.Late, f.Change, f.Compact = 15*r.Float64(), 0.1*r.Float64(), 0, 0
-	s.MaxSizePerMsg, s.MaxInflightBytes, s.MaxInflightMsgs = 1, 0, 1+r.IntN(3)
+	s.MaxSizePerMsg, s.MaxInflightBytes, s.MaxInflightMsgs = []uint64{1, 1, 100}[r.IntN(3)], 0, 1+r.IntN(3)
 }
 
 // leases changes faults so that leaders lose touch while others still have it, and
@@ -160,6 +166,25 @@ func (f *Faults) leases(r *rand.Rand, s *Setup) {
 	f.Crash, f.Delay = 8*r.Float64(), time.Duration(r.IntN(60))*time.Millisecond
 	f.Compact, f.CrashAll, f.CrashLoop = 0, 0, 0
 	f.Change *= float64(r.IntN(2))
+}
+
+// stragglers changes faults so that members who are cut off go on writing, while the others
+// compact their logs up to the tip: snapshots find logs that have gone astray.
+func (f *Faults) stragglers(r *rand.Rand, s *Setup) {
+	f.Partition, f.Compact, f.Crash = 2+4*r.Float64(), 30+60*r.Float64(), 2*r.Float64()
+	f.SlowDisk, f.Delay = time.Duration(1+r.IntN(20))*time.Millisecond, time.Duration(r.IntN(3))*time.Millisecond
+	f.Change, f.LoseDisk, f.CorruptDisk, f.Uneven = 0, 0, 0, true
+	if r.IntN(2) == 0 {
+		s.DisableCheckQuorum, s.LeaseReads = true, false // who is cut off does not notice
+	}
+}
+
+// handovers changes faults so that leadership goes round: logs are of many terms.
+func (f *Faults) handovers(r *rand.Rand) {
+	f.Transfer, f.Delay, f.SlowDisk = 30+60*r.Float64(), time.Millisecond, 0
+	f.Partition, f.Flap, f.CrashAll, f.CrashLoop, f.CrashMidway = 0, 0, 0, 0, 0
+	f.Crash *= r.Float64() * float64(r.IntN(2))
+	f.Compact *= float64(r.IntN(2))
 }
 
 // drawSetup draws what the cluster is made of.
@@ -192,6 +217,10 @@ func drawSetup(r *rand.Rand) *Setup {
 	}
 	s.DisablePreVote = one(4)
 	s.DisableForwarding = one(6)
+	if one(4) {
+		s.MaxPendingReads = 1 + r.IntN(3)
+	}
+	s.Advance = one(4)
 	return s
 }
 
