@@ -50,7 +50,7 @@ const (
 	// ActCorrupt damages the entry at N on the disk of Member, so that reading it
 	// fails.
 	ActCorrupt
-	// ActPropose proposes Data at Member.
+	// ActPropose proposes Data at Member; N 1: bound to the term that it is in.
 	ActPropose
 	// ActRead asks for a linearizable read of Data at Member.
 	ActRead

@@ -54,6 +54,7 @@ func (c *cluster) checkEntries(m *member, ents []*raftpb.Entry) {
 		if e.GetTerm() < prev {
 			c.broken(LogMatching, m, "entry %d of term %d is to be written after one of term %d", e.GetIndex(), e.GetTerm(), prev)
 		}
+		c.checkBound(m, e)
 		if other, contradicts := c.truth.note(e, prev); contradicts {
 			v := c.broken(LogMatching, m, "entry %d of term %d is %q behind one of term %d, and was %q behind one of term %d",
 				e.GetIndex(), e.GetTerm(), e.GetData(), prev, other.entry.GetData(), other.prevTerm)

@@ -47,7 +47,11 @@ func (s *Sim) clientTurn(e *event) {
 	} else {
 		data = append(data, s.workload.Command(s.rng, s.nextOp)...)
 	}
-	s.do(&Action{Kind: kind, Member: m.id, Data: data})
+	a := &Action{Kind: kind, Member: m.id, Data: data}
+	if kind == ActPropose {
+		a.N = s.nextOp % 2 // every other one is bound to the term
+	}
+	s.do(a)
 }
 
 // server returns the member that a client turns to, or nil: now and then one that

@@ -227,7 +227,7 @@ func (c *cluster) resume(m *member, missed int) bool {
 func (c *cluster) ask(m *member, a *Action) bool {
 	switch a.Kind {
 	case ActPropose:
-		c.propose(m, a.Data)
+		c.propose(m, a.Data, a.N == 1)
 	case ActRead:
 		c.read(m, a.Data)
 	case ActChange:

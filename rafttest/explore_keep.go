@@ -13,6 +13,7 @@ func (m *member) clone() *member {
 		c.rn = m.rn.Clone(c.disk, nil)
 	}
 	c.batches, c.reads, c.acks = slices.Clip(m.batches), slices.Clone(m.reads), slices.Clone(m.acks)
+	c.bound = slices.Clone(m.bound)
 	c.promises = slices.Clone(m.promises)
 	c.seen.matches = slices.Clone(m.seen.matches)
 	return &c

@@ -82,6 +82,8 @@ const (
 	markReadsAreFreshLookedAt
 	markLimitsLookedAt
 	markInvariantsLookedAt
+	markBoundProposalsLookedAt
+	markBoundProposalKnownToBeLost
 
 	marksCount
 )
@@ -163,6 +165,8 @@ var markNames = [marksCount]string{
 	markReadsAreFreshLookedAt:           "reads are fresh was looked at",
 	markLimitsLookedAt:                  "limits were looked at",
 	markInvariantsLookedAt:              "invariants were looked at",
+	markBoundProposalsLookedAt:          "bound proposals were looked at",
+	markBoundProposalKnownToBeLost:      "a bound proposal was known to be lost",
 }
 
 // Marks counts what was reached in runs: "sometimes" assertions. A test that never

@@ -28,6 +28,8 @@ type member struct {
 	// disk any more.
 	started, removed, lost bool
 
+	// bound are commands that are bound to a term, and not known to be applied or lost.
+	bound []bound
 	// reads are asked and not answered, or answered and not applied yet.
 	reads []read
 	seen  seen
@@ -134,7 +136,7 @@ func (c *cluster) boot(m *member, options uint64) error {
 	}
 	m.rn, m.started = rn, true
 	m.machine = sessions{inner: c.setup.NewStateMachine()}
-	m.batches, m.reads = nil, nil
+	m.batches, m.reads, m.bound = nil, nil, nil
 	m.conf = m.disk.snapshot.GetMetadata().GetConfState()
 	m.applied = m.disk.start.index
 	if s := m.disk.snapshot; s != nil {
@@ -152,7 +154,7 @@ func (c *cluster) boot(m *member, options uint64) error {
 func (c *cluster) stop(m *member, n uint64) {
 	m.rn, m.frozen, m.missed = nil, false, 0
 	m.disk.crash(n)
-	m.batches, m.reads = nil, nil
+	m.batches, m.reads, m.bound = nil, nil, nil
 	c.history.crashed(m.id)
 }
 

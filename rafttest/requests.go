@@ -8,8 +8,8 @@ import (
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
-// propose hands a client's command to a member.
-func (c *cluster) propose(m *member, data []byte) {
+// propose hands a client's command to a member, bound to the member's term or not.
+func (c *cluster) propose(m *member, data []byte, bound bool) {
 	op, _, _ := operationOf(data)
 	c.history.begin(op, m.id, data, false)
 	target, uncommitted := m.seen.status.LeadTransferee, uint64(0)
@@ -17,7 +17,12 @@ func (c *cluster) propose(m *member, data []byte) {
 	if limited {
 		uncommitted = c.uncommittedAt(m)
 	}
-	err := m.rn.Propose(data)
+	var err error
+	if bound {
+		err = c.proposeIn(m, m.rn.BasicStatus().Term, data)
+	} else {
+		err = m.rn.Propose(data)
+	}
 	if limited && err == nil {
 		c.checkUncommitted(m, uncommitted, uint64(len(data)))
 	}
@@ -137,6 +142,7 @@ func (c *cluster) applySnapshot(m *member, s *raftpb.Snapshot) {
 		c.fail(&Violation{Rule: StateMachineSafety, Detail: err.Error(), Members: []uint64{m.id}})
 	}
 	m.applied, m.conf = meta.GetIndex(), meta.GetConfState()
+	m.skipped(meta.GetTerm())
 	c.mark(markSnapshotApplied)
 	c.watch.configured(m)
 }
@@ -144,6 +150,7 @@ func (c *cluster) applySnapshot(m *member, s *raftpb.Snapshot) {
 func (c *cluster) applyEntry(m *member, e *raftpb.Entry) {
 	c.checkApply(m, e)
 	m.applied = e.GetIndex()
+	c.settleBound(m, e)
 	if e.GetType() != raftpb.EntryNormal {
 		c.applyChange(m, e)
 		return

@@ -68,6 +68,9 @@ const (
 	// TransferHoldsProposals: while a leader hands over, it takes no proposals, so that
 	// the target can catch up (thesis §3.10).
 	TransferHoldsProposals Rule = "transfer holds proposals"
+	// BoundProposals: what is proposed for a term is in no log in another one, and is not
+	// applied once whoever proposed it has applied an entry of a later term without it.
+	BoundProposals Rule = "bound proposals"
 	// Limits: messages, windows and queues keep to the limits of Config.
 	Limits Rule = "limits"
 	// Invariants: what RawNode.CheckInvariants looks at holds.

@@ -52,6 +52,9 @@ func (t *tracer) describe(a *Action) string {
 	case ActCorrupt:
 		return "entry " + itoa(a.N) + " is damaged"
 	case ActPropose, ActRead:
+		if a.N == 1 {
+			return describeData(a.Data) + " for this term only"
+		}
 		return describeData(a.Data)
 	case ActChange:
 		return raftpb.DescribeConfChange(a.Change)

@@ -2,6 +2,7 @@ package rafttest
 
 import (
 	"bytes"
+	"maps"
 	"slices"
 
 	"github.com/seed-289bd6ac/raft/raftpb"
@@ -22,6 +23,10 @@ type truth struct {
 	leaders []leaderOf
 	// bootstrapped is the last index of the log with which the cluster began.
 	bootstrapped uint64
+	// bound are the terms that commands are bound to, and lost those commands that their
+	// members know to be lost.
+	bound map[operation]uint64
+	lost  map[operation]bool
 	// largest is the size of the largest entry in bytes.
 	largest uint64
 }
@@ -123,5 +128,6 @@ func (t *truth) clone() truth {
 	}
 	c.committed, c.changes = slices.Clip(t.committed), slices.Clip(t.changes)
 	c.configs, c.leaders = slices.Clip(t.configs), slices.Clip(t.leaders)
+	c.bound, c.lost = maps.Clone(t.bound), maps.Clone(t.lost)
 	return c
 }

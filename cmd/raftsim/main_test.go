@@ -57,7 +57,7 @@ func TestWrongCommandLinesSayWhatToDo(t *testing.T) {
 		{"run -faults delay=5", `delay: "5" is no duration, such as 20ms`},
 		{"run -faults uneven=1", "uneven: it is on or off"},
 		{"run -faults -drop=1", "is both off and at a rate"},
-		{"mutants -only 26", `there is no broken copy "26"`},
+		{"mutants -only 99", `there is no broken copy "99"`},
 		{"mutants -only 1 -others", "-only names the copies"},
 		{"mutants -for 0s", "-for must be positive"},
 		{"mutants -root testdata-that-is-not-there", "is not the source of"},

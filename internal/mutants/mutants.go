@@ -55,6 +55,7 @@ const (
 	NoConfigGap        = "no config gap"
 	JointExits         = "joint exits"
 	Linearizability    = "linearizability"
+	BoundProposals     = "bound proposals"
 )
 
 // heldOutPrefix begins the number of a copy that is held out.

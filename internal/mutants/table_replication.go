@@ -140,4 +140,22 @@ var tableReplication = []Mutant{
 			`for w != nil && w.count > 0 && w.ring[w.start].last <= index {`,
 			`for false && w.ring[w.start].last <= index {`),
 	},
+	{
+		Number: "26a", Name: "takes-what-is-bound-to-an-earlier-term",
+		Change: "A leader takes a proposal that is bound to an earlier term: " +
+			"whoever knows that it was lost has proposed it again, and it takes effect twice.",
+		Expected: rules(BoundProposals),
+		Replacements: at("raft.go",
+			`m.Type == raftpb.MsgProp && m.Term != 0 && m.Term != r.term:`,
+			`m.Type == raftpb.MsgProp && m.Term > r.term:`),
+	},
+	{
+		Number: "26b", Name: "passes-on-what-is-bound-as-if-it-were-not",
+		Change: "A follower does not name the term that a proposal is bound to when it passes it on: " +
+			"it arrives late, and is taken in a later one.",
+		Expected: rules(BoundProposals),
+		Replacements: at("follower.go",
+			`m.Term, m.Entries = proposed.Term, proposed.Entries`,
+			`m.Term, m.Entries = 0, proposed.Entries`),
+	},
 }
