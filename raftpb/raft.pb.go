@@ -310,7 +310,7 @@ type Entry struct {
 	Term          uint64                 `protobuf:"varint,2,opt,name=term,proto3" json:"term,omitempty"`
 	Index         uint64                 `protobuf:"varint,3,opt,name=index,proto3" json:"index,omitempty"`
 	Data          []byte                 `protobuf:"bytes,4,opt,name=data,proto3" json:"data,omitempty"`
-	unknownFields protoimpl.UnknownFields
+	unknownFields *[]byte
 	sizeCache     protoimpl.SizeCache
 }
 
@@ -379,7 +379,7 @@ type SnapshotMetadata struct {
 	ConfState     *ConfState             `protobuf:"bytes,1,opt,name=conf_state,json=confState,proto3" json:"conf_state,omitempty"`
 	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
 	Term          uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
-	unknownFields protoimpl.UnknownFields
+	unknownFields *[]byte
 	sizeCache     protoimpl.SizeCache
 }
 
@@ -438,7 +438,7 @@ type Snapshot struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 	Metadata      *SnapshotMetadata      `protobuf:"bytes,2,opt,name=metadata,proto3" json:"metadata,omitempty"`
-	unknownFields protoimpl.UnknownFields
+	unknownFields *[]byte
 	sizeCache     protoimpl.SizeCache
 }
 
@@ -513,7 +513,7 @@ type Message struct {
 	// every answer: an answer from before a removal names another life. 0: the
 	// sender does not know of it.
 	Epoch         uint64 `protobuf:"varint,100,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	unknownFields protoimpl.UnknownFields
+	unknownFields *[]byte
 	sizeCache     protoimpl.SizeCache
 }
 
@@ -661,7 +661,7 @@ type HardState struct {
 	// How many lives of this member asked the leader for a read: makes the ids of
 	// such reads differ from those before a restart.
 	Incarnation   uint64 `protobuf:"varint,100,opt,name=incarnation,proto3" json:"incarnation,omitempty"`
-	unknownFields protoimpl.UnknownFields
+	unknownFields *[]byte
 	sizeCache     protoimpl.SizeCache
 }
 
@@ -733,7 +733,7 @@ type ConfState struct {
 	// Outgoing voters that become learners when the joint configuration ends.
 	LearnersNext  []uint64 `protobuf:"varint,4,rep,name=learners_next,json=learnersNext,proto3" json:"learners_next,omitempty"`
 	AutoLeave     bool     `protobuf:"varint,5,opt,name=auto_leave,json=autoLeave,proto3" json:"auto_leave,omitempty"`
-	unknownFields protoimpl.UnknownFields
+	unknownFields *[]byte
 	sizeCache     protoimpl.SizeCache
 }
 
@@ -809,7 +809,7 @@ type ConfChange struct {
 	Type          ConfChangeType         `protobuf:"varint,2,opt,name=type,proto3,enum=seed289bd6ac.raft.v1.ConfChangeType" json:"type,omitempty"`
 	NodeId        uint64                 `protobuf:"varint,3,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
 	Context       []byte                 `protobuf:"bytes,4,opt,name=context,proto3" json:"context,omitempty"`
-	unknownFields protoimpl.UnknownFields
+	unknownFields *[]byte
 	sizeCache     protoimpl.SizeCache
 }
 
@@ -875,7 +875,7 @@ type ConfChangeSingle struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Type          ConfChangeType         `protobuf:"varint,1,opt,name=type,proto3,enum=seed289bd6ac.raft.v1.ConfChangeType" json:"type,omitempty"`
 	NodeId        uint64                 `protobuf:"varint,2,opt,name=node_id,json=nodeId,proto3" json:"node_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
+	unknownFields *[]byte
 	sizeCache     protoimpl.SizeCache
 }
 
@@ -930,7 +930,7 @@ type ConfChangeV2 struct {
 	Transition    ConfChangeTransition   `protobuf:"varint,1,opt,name=transition,proto3,enum=seed289bd6ac.raft.v1.ConfChangeTransition" json:"transition,omitempty"`
 	Changes       []*ConfChangeSingle    `protobuf:"bytes,2,rep,name=changes,proto3" json:"changes,omitempty"`
 	Context       []byte                 `protobuf:"bytes,3,opt,name=context,proto3" json:"context,omitempty"`
-	unknownFields protoimpl.UnknownFields
+	unknownFields *[]byte
 	sizeCache     protoimpl.SizeCache
 }
 

@@ -8,7 +8,10 @@ func EntrySize(e *Entry) int {
 	if e == nil {
 		return 0
 	}
-	size := len(e.unknownFields)
+	size := 0
+	if e.unknownFields != nil {
+		size = len(*e.unknownFields)
+	}
 	if e.Type != EntryNormal {
 		// An enum is encoded as a signed number, a negative one in ten bytes.
 		size += 1 + varintSize(uint64(int64(e.Type)))

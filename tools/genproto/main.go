@@ -7,9 +7,11 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"go/format"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/bufbuild/protocompile"
 	"github.com/bufbuild/protocompile/protoutil"
@@ -51,11 +53,27 @@ func generate(ctx context.Context) error {
 	}
 	for _, f := range resp.GetFile() {
 		path := filepath.Join(root, filepath.FromSlash(f.GetName()))
-		if err := os.WriteFile(path, []byte(f.GetContent()), 0o644); err != nil {
+		text, err := smaller(f.GetContent())
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, text, 0o644); err != nil {
 			return fmt.Errorf("write the generated code: %w", err)
 		}
 	}
 	return nil
+}
+
+// smaller returns generated code whose messages take 16 bytes less each: what they
+// hold that this version does not know is behind a pointer, which the runtime of
+// protobuf reads as well. There is next to never any, and a proposal that commits
+// on three members makes ten such messages.
+func smaller(code string) ([]byte, error) {
+	const was, is = " protoimpl.UnknownFields\n", " *[]byte\n"
+	if !strings.Contains(code, was) {
+		return nil, fmt.Errorf("protoc-gen-go no longer generates %q", was)
+	}
+	return format.Source([]byte(strings.ReplaceAll(code, was, is)))
 }
 
 // compile returns the descriptor of the source, with its comments.
