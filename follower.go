@@ -30,12 +30,14 @@ func (r *raft) appendEntries(m *raftpb.Message) error {
 		return err
 	}
 	r.leaderCommit = max(r.leaderCommit, m.Commit)
-	s := logSlice{prev: entryID{term: m.LogTerm, index: m.Index}, entries: m.Entries}
-	if s.lastIndex() < r.log.committed {
+	if m.Index+uint64(len(m.Entries)) < r.log.committed {
 		r.acknowledge(m, r.log.committed)
 		return nil
 	}
-	s = s.behind(r.log.committed)
+	s := logSlice{prev: entryID{term: m.LogTerm, index: m.Index}, entries: m.Entries}
+	if m.Index < r.log.committed {
+		s = s.behind(r.log.committed)
+	}
 	matched, err := r.log.matches(s.prev)
 	switch {
 	case err != nil:

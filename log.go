@@ -428,7 +428,7 @@ func (l *raftLog) appliedTo(index uint64) {
 		a.bytes -= a.batches[n].bytes
 		n++
 	}
-	a.batches = slices.Delete(a.batches, 0, n)
+	a.batches = a.batches[:copy(a.batches, a.batches[n:])]
 }
 
 // rest lets go of the memory that is kept for work to come.

@@ -94,7 +94,11 @@ func (u *unstable) release(index uint64) {
 		return
 	}
 	n := int(index - u.offset + 1)
-	u.bytes -= uint64(raftpb.EntriesSize(u.entries[:n]))
+	if n == len(u.entries) {
+		u.bytes = 0
+	} else {
+		u.bytes -= uint64(raftpb.EntriesSize(u.entries[:n]))
+	}
 	u.entries, u.offset = u.entries[n:], index+1
 	u.dead += uint32(n)
 	if int(u.dead) > max(smallTail, len(u.entries)) {

@@ -175,4 +175,9 @@ func (o *outbox) ack(mark uint64) (done write) {
 }
 
 // acked returns the mark of the last write that was acknowledged.
-func (o *outbox) acked() uint64 { return o.mark - uint64(len(o.now().writes)) }
+func (o *outbox) acked() uint64 {
+	if o.waiting == nil {
+		return o.mark
+	}
+	return o.mark - uint64(len(o.writes))
+}
