@@ -136,8 +136,7 @@ func (n *Node) run() {
 		var rd Ready
 		n.settle()
 		if n.rn.HasReady() {
-			if err := n.rn.raft.nextReady(&rd); err != nil {
-				n.err = err
+			if rd, n.err = n.rn.raft.nextReady(); n.err != nil {
 				return
 			}
 			offer = n.ready

@@ -30,8 +30,8 @@ func TestWhatIsProposedWhileAReadyIsOnOfferIsInTheNext(t *testing.T) {
 	}
 
 	require.NoError(t, rn.Propose([]byte("a")))
-	var offered Ready
-	require.NoError(t, rn.raft.nextReady(&offered))
+	offered, err := rn.raft.nextReady()
+	require.NoError(t, err)
 	require.NoError(t, rn.Propose([]byte("b")))
 	require.NoError(t, rn.Propose([]byte("c")))
 	rn.raft.accept(&offered)

@@ -157,7 +157,7 @@ func (rn *RawNode) HasReady() bool { return rn.raft.hasReady() }
 // for the next Ready at once, and acknowledges with AckAppend and AckApply. The
 // error is fatal.
 func (rn *RawNode) Ready() (rd Ready, err error) {
-	if err = rn.raft.nextReady(&rd); err == nil {
+	if rd, err = rn.raft.nextReady(); err == nil {
 		rn.raft.accept(&rd)
 	}
 	return rd, err

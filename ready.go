@@ -87,16 +87,15 @@ func (r *raft) hasReady() bool {
 		r.log.hasCommitted(r.cfg.MaxCommittedSizePerReady)
 }
 
-// nextReady puts into rd, which is empty, what is to be done, and changes nothing
-// that is visible.
-func (r *raft) nextReady(rd *Ready) error {
+// nextReady returns what is to be done, and changes nothing that is visible.
+func (r *raft) nextReady() (rd Ready, err error) {
 	r.flush()
 	if r.failed != nil {
-		return r.failed
+		return rd, r.failed
 	}
 	committed, err := r.log.nextCommitted(r.cfg.MaxCommittedSizePerReady)
 	if err != nil {
-		return r.fail(err)
+		return rd, r.fail(err)
 	}
 	rd.Entries = r.log.unwritten()
 	rd.CommittedEntries = committed
@@ -121,7 +120,7 @@ func (r *raft) nextReady(rd *Ready) error {
 	if rd.MustSync || rd.HardState != nil {
 		rd.Mark++
 	}
-	return nil
+	return rd, nil
 }
 
 func isConfChange(e *raftpb.Entry) bool { return e.GetType() != raftpb.EntryNormal }
