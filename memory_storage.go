@@ -239,8 +239,11 @@ func (s *MemoryStorage) CreateSnapshot(i uint64, cs *raftpb.ConfState, data []by
 	return s.snapshot, nil
 }
 
+// maxRoom is for how many entries Compact keeps room, at most: 64 KiB.
+const maxRoom = 8192
+
 // Compact drops the entries up to index i, of which only the term of the last is
-// kept, and lets their memory go. i must be applied: members that need what was
+// kept, and lets their memory go, but for room for as many pointers. i must be applied: members that need what was
 // dropped get the snapshot. It returns ErrCompacted when that was done already,
 // and ErrUnavailable when i is beyond LastIndex.
 func (s *MemoryStorage) Compact(i uint64) error {
@@ -254,9 +257,11 @@ func (s *MemoryStorage) Compact(i uint64) error {
 		return fmt.Errorf("raft: compact to %d, the log is [%d, %d]: %w", i, s.start.index+1, s.last(), err)
 	}
 	rest := s.entries[i-s.start.index:]
+	// A new array, so that nothing refers to the old one. Where the log has grown to
+	// this length, it will again: growing there step by step costs four times as much.
+	room := max(len(rest), min(len(s.entries), maxRoom))
+	s.entries = append(make([]*raftpb.Entry, 0, room), rest...)
 	s.start = memoryStart{index: i, term: term}
-	// A new array, so that nothing refers to the old one.
-	s.entries = append([]*raftpb.Entry(nil), rest...)
 	return nil
 }
 
