@@ -295,8 +295,9 @@ func (c *cluster) checkElected(m *member, s *raft.BasicStatus) {
 // promise is a vote that has left a member.
 type promise struct{ term, vote uint64 }
 
-// maxPromises is how many votes of each member are remembered.
-const maxPromises = 16
+// maxPromises is how many votes of each member are remembered: more than there can be
+// while an answer is under way, also where leadership is handed over in quick succession.
+const maxPromises = 512
 
 // promisedTo returns for whom the member has voted in a term, in any life.
 func (m *member) promisedTo(term uint64) uint64 {
