@@ -17,8 +17,9 @@ type seen struct {
 	// matches is what this leader believed of each member, by id.
 	matches []match
 	looks   uint64
-	// hard is the hard state handed out last.
+	// hard is the hard state handed out last, soft the soft state.
 	hard *raftpb.HardState
+	soft raft.SoftState
 }
 
 type match struct{ term, epoch, index uint64 }
@@ -63,6 +64,10 @@ func (c *cluster) look(m *member) {
 	if s == *was {
 		return
 	}
+	if told := m.seen.soft; told.Lead != s.Lead || told.RaftState != s.RaftState {
+		c.broken(LeaderIsTold, m, "it is a %v under %d, and what was told last is that it is a %v under %d", s.RaftState, s.Lead,
+			told.RaftState, told.Lead)
+	}
 	c.checkGrowth(m, &s, was)
 	if s.Commit > was.Commit {
 		c.checkCommit(m, &s, was.Commit)
@@ -72,6 +77,7 @@ func (c *cluster) look(m *member) {
 	}
 	if s.RaftState == raft.StateLeader {
 		c.checkAppendOnly(m, &s, was)
+		c.checkHeld(m, &s, was)
 	}
 	m.seen.status = s
 }
@@ -359,8 +365,10 @@ func (c *cluster) afterStep(m *member, msg *raftpb.Message, err error) {
 			c.checkVote(m, msg)
 			c.checkPromise(m, msg)
 		}
+	case raftpb.MsgApp, raftpb.MsgSnap:
+		c.checkFollows(m, msg, err)
 	case raftpb.MsgHeartbeat:
-		if s := m.rn.BasicStatus(); err == nil && s.Lead == msg.From && s.Term == msg.Term {
+		if s := c.checkFollows(m, msg, err); err == nil && s.Lead == msg.From && s.Term == msg.Term {
 			m.heard, m.heardAt = true, m.ticks
 		}
 	case raftpb.MsgAppResp, raftpb.MsgHeartbeatResp:
@@ -371,6 +379,16 @@ func (c *cluster) afterStep(m *member, msg *raftpb.Message, err error) {
 			c.checkMatch(m, msg)
 		}
 	}
+}
+
+// checkFollows looks whether a member follows the leader of its term that it has heard.
+func (c *cluster) checkFollows(m *member, msg *raftpb.Message, err error) raft.BasicStatus {
+	s := m.rn.BasicStatus()
+	if err == nil && s.Term == msg.Term && (s.Lead != msg.From || s.RaftState != raft.StateFollower) {
+		c.brokenBy(LeaderIsFollowed, m, msg, "it hears from %d, which leads term %d, and is a %v under %d", msg.From, msg.Term,
+			s.RaftState, s.Lead)
+	}
+	return s
 }
 
 // checkVote looks whether who gets a vote or a pre-vote of a member has all that

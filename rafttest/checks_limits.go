@@ -1,6 +1,9 @@
 package rafttest
 
-import "github.com/seed-289bd6ac/raft/raftpb"
+import (
+	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftpb"
+)
 
 // checkRoom looks whether a member is handed more to apply than it may have at a time.
 func (c *cluster) checkRoom(m *member, ents []*raftpb.Entry) {
@@ -28,5 +31,14 @@ func (c *cluster) checkPending(m *member) {
 	}
 	if most := c.setup.MaxPendingReads; most > 0 && waits > most {
 		c.broken(Limits, m, "%d reads wait for an index", waits)
+	}
+}
+
+// checkHeld looks whether the log of a leader grows while it hands over.
+func (c *cluster) checkHeld(m *member, s, was *raft.BasicStatus) {
+	if was.RaftState == raft.StateLeader && was.Term == s.Term && was.LeadTransferee != raft.None &&
+		s.LeadTransferee == was.LeadTransferee && s.LastIndex > was.LastIndex {
+		c.broken(TransferHoldsProposals, m, "its log grows to %d while leadership is being transferred to %d", s.LastIndex,
+			s.LeadTransferee)
 	}
 }

@@ -453,6 +453,9 @@ func (c *cluster) pump(m *member) {
 
 func (c *cluster) handle(m *member, rd *raft.Ready) {
 	c.checkReady(m, rd)
+	if rd.SoftState != nil {
+		m.seen.soft = *rd.SoftState
+	}
 	for _, msg := range rd.Messages {
 		c.checkSent(m, msg)
 		c.fly(msg, m.id, false)

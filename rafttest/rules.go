@@ -59,14 +59,18 @@ const (
 	ReadsAreAnsweredOnce Rule = "reads are answered once"
 	// Linearizability: the history of the clients could have been made by one machine.
 	Linearizability Rule = "linearizability"
+	// LeaderIsFollowed: who hears from the leader of its own term follows it (§5.2).
+	LeaderIsFollowed Rule = "a leader is followed"
+	// LeaderIsTold: callers are told who leads, and of each change of a member's role.
+	LeaderIsTold Rule = "who leads is told"
 	// QuorumKeepsLeader: with check-quorum, a leader that has not heard from a majority of
 	// each half of its configuration for two election timeouts steps down (thesis §6.2).
 	QuorumKeepsLeader Rule = "a quorum keeps the leader"
 	// LateTicks: ticks that a member is told of late start no election and end no
 	// leadership, before it has heard what waits for it.
 	LateTicks Rule = "late ticks end no timeout"
-	// TransferHoldsProposals: while a leader hands over, it takes no proposals, so that
-	// the target can catch up (thesis §3.10).
+	// TransferHoldsProposals: while a leader hands over, it takes no proposals and makes none
+	// of its own, so that the target can catch up (thesis §3.10).
 	TransferHoldsProposals Rule = "transfer holds proposals"
 	// BoundProposals: what is proposed for a term is in no log in another one, and is not
 	// applied once whoever proposed it has applied an entry of a later term without it.
