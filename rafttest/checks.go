@@ -364,12 +364,17 @@ func (c *cluster) afterStep(m *member, msg *raftpb.Message, err error) {
 		if s.Vote == msg.From && s.Term == msg.Term && (was.Vote != msg.From || was.Term != msg.Term) {
 			c.checkVote(m, msg)
 			c.checkPromise(m, msg)
+			c.checkLoyalty(m, msg)
 		}
 	case raftpb.MsgApp, raftpb.MsgSnap:
 		c.checkFollows(m, msg, err)
 	case raftpb.MsgHeartbeat:
 		if s := c.checkFollows(m, msg, err); err == nil && s.Lead == msg.From && s.Term == msg.Term {
 			m.heard, m.heardAt = true, m.ticks
+		}
+	case raftpb.MsgReadIndex:
+		if c.timed && err == nil && m.seen.status.RaftState == raft.StateLeader {
+			c.checkRemote(m)
 		}
 	case raftpb.MsgAppResp, raftpb.MsgHeartbeatResp:
 		if c.timed {
@@ -387,6 +392,9 @@ func (c *cluster) checkFollows(m *member, msg *raftpb.Message, err error) raft.B
 	if err == nil && s.Term == msg.Term && (s.Lead != msg.From || s.RaftState != raft.StateFollower) {
 		c.brokenBy(LeaderIsFollowed, m, msg, "it hears from %d, which leads term %d, and is a %v under %d", msg.From, msg.Term,
 			s.RaftState, s.Lead)
+	}
+	if c.timed && err == nil && s.Lead == msg.From && s.Term == msg.Term {
+		m.duty.followed = m.ticks
 	}
 	return s
 }

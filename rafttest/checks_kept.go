@@ -106,6 +106,18 @@ func (c *cluster) checkUncommitted(m *member, before, size uint64) {
 	}
 }
 
+// checkAnswer looks whether the answer to a heartbeat that was just heard is to that one.
+func (c *cluster) checkAnswer(m *member, msg *raftpb.Message) {
+	asked := c.stepped
+	if asked == nil || asked.Type != raftpb.MsgHeartbeat || asked.From != msg.To {
+		return
+	}
+	if asked.Epoch != msg.Epoch || string(asked.Context) != string(msg.Context) {
+		c.brokenBy(AnswersFit, m, msg, "asked in its life %d for round %x, it answers in life %d for round %x", asked.Epoch,
+			asked.Context, msg.Epoch, msg.Context)
+	}
+}
+
 // checkTarget looks whether the target of a transfer has the whole log when it is told
 // to campaign (thesis §3.10).
 func (c *cluster) checkTarget(m *member, msg *raftpb.Message) {

@@ -21,9 +21,18 @@ func (c *cluster) checkRoom(m *member, ents []*raftpb.Entry) {
 	}
 }
 
+// checkRemote looks whether a leader has taken one read too many of another member.
+func (c *cluster) checkRemote(m *member) {
+	*m.duty.remoteReads(m.rn.BasicStatus().Term)++
+	c.checkPending(m)
+}
+
 // checkPending looks whether more reads wait for an index than may.
 func (c *cluster) checkPending(m *member) {
 	waits := 0
+	if m.seen.status.RaftState == raft.StateLeader {
+		waits = *m.duty.remoteReads(m.seen.status.Term)
+	}
 	for i := range m.reads {
 		if m.reads[i].index == 0 {
 			waits++

@@ -97,6 +97,7 @@ func (c *cluster) checkSent(m *member, msg *raftpb.Message) {
 	case raftpb.MsgPreVoteResp:
 		if asked := c.stepped; !msg.Reject && asked != nil && asked.Type == raftpb.MsgPreVote {
 			c.checkVote(m, asked)
+			c.checkLoyalty(m, asked)
 		}
 		return
 	case raftpb.MsgPreVote:
@@ -130,6 +131,10 @@ func (c *cluster) checkSent(m *member, msg *raftpb.Message) {
 		c.checkSnapshot(m, msg.Snapshot)
 	case raftpb.MsgTimeoutNow:
 		c.checkTarget(m, msg)
+	case raftpb.MsgHeartbeatResp:
+		c.checkAnswer(m, msg)
+	case raftpb.MsgReadIndexResp:
+		*m.duty.remoteReads(msg.Term)--
 	}
 }
 

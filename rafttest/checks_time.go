@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
 // duty is what the checks remember of a member as time passes. The explorer has none:
@@ -18,10 +19,23 @@ type duty struct {
 	heard []uint64
 	// joint counts the ticks for which it could have left a joint configuration.
 	joint int
+	// followed is when it last heard from a leader of its term.
+	followed uint64
+	// remote counts the reads of others that wait for it, in the term remoteTerm.
+	remote     int
+	remoteTerm uint64
 	// asked has a bit for each member that it was asked to have leadership moved to.
 	asked uint64
 	// late: it has just been told of late ticks.
 	late bool
+}
+
+// remoteReads returns how many reads of others wait for a leader of this term.
+func (d *duty) remoteReads(term uint64) *int {
+	if d.remoteTerm != term {
+		d.remoteTerm, d.remote = term, 0
+	}
+	return &d.remote
 }
 
 // asks notes that a member is asked to have leadership moved to another, and wasAsked
@@ -57,6 +71,18 @@ func (c *cluster) checkDuty(m *member) {
 		c.checkHeard(m)
 	}
 	c.checkLeaving(m)
+}
+
+// checkLoyalty looks whether a member votes for another in spite of the leader that it
+// hears from.
+func (c *cluster) checkLoyalty(m *member, asked *raftpb.Message) {
+	was, d := &m.seen.status, &m.duty
+	passed := m.ticks - d.followed
+	if c.timed && !c.setup.DisableCheckQuorum && was.Lead != raft.None && was.RaftState == raft.StateFollower && d.followed > 0 &&
+		passed < uint64(c.setup.ElectionTick) && string(asked.Context) != campaignTransfer {
+		c.brokenBy(Loyalty, m, asked, "%d ticks after it heard from %d, which leads term %d, it grants %d the %v of term %d", passed,
+			was.Lead, was.Term, asked.From, asked.Type, asked.Term)
+	}
 }
 
 // checkHeard looks whether a quorum has answered a leader of late.

@@ -83,7 +83,10 @@ func (s *Sim) drawChange(conf *raftpb.ConfState) *raftpb.ConfChangeSingle {
 	switch s.rng.IntN(5) {
 	case 0:
 		return &raftpb.ConfChangeSingle{Type: raftpb.ConfChangeRemoveNode, NodeId: all[s.rng.IntN(len(all))]}
-	case 1: // promote, demote, or nothing new
+	case 1: // promote, demote, or nothing new; or an address, which changes nothing at all
+		if s.rng.IntN(3) == 0 {
+			add = raftpb.ConfChangeUpdateNode
+		}
 		return &raftpb.ConfChangeSingle{Type: add, NodeId: all[s.rng.IntN(len(all))]}
 	case 2: // one that was there before, if it has its disk
 		for _, m := range s.c.members {

@@ -61,6 +61,11 @@ const (
 	Linearizability Rule = "linearizability"
 	// LeaderIsFollowed: who hears from the leader of its own term follows it (§5.2).
 	LeaderIsFollowed Rule = "a leader is followed"
+	// Loyalty: with check-quorum, who has heard from its leader within the minimum election
+	// timeout votes for nobody, unless that leader has asked for it (thesis §4.2.3).
+	Loyalty Rule = "who hears a leader is loyal"
+	// AnswersFit: the answer to a heartbeat names its round and the life of the member.
+	AnswersFit Rule = "answers fit"
 	// LeaderIsTold: callers are told who leads, and of each change of a member's role.
 	LeaderIsTold Rule = "who leads is told"
 	// QuorumKeepsLeader: with check-quorum, a leader that has not heard from a majority of
