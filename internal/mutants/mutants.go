@@ -80,7 +80,8 @@ func (m Mutant) Files() []string {
 func All() []Mutant {
 	return slices.Concat(tableElections, tableReplication, tableMembership, tableReads,
 		heldOutVotes, heldOutLeadership, heldOutLeader, heldOutLog, heldOutDurability, heldOutMembership, heldOutReads,
-		heldOutTerms, heldOutLeading, heldOutFollowing, heldOutStored, heldOutAnswers, heldOutMembers, heldOutTransfers)
+		heldOutTerms, heldOutLeading, heldOutFollowing, heldOutStored, heldOutAnswers, heldOutMembers, heldOutTransfers,
+		heldOutMixed, heldOutCalls, heldOutLast)
 }
 
 // ByName returns the broken copy with this name or number.
