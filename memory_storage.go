@@ -243,9 +243,10 @@ func (s *MemoryStorage) CreateSnapshot(i uint64, cs *raftpb.ConfState, data []by
 const maxRoom = 8192
 
 // Compact drops the entries up to index i, of which only the term of the last is
-// kept, and lets their memory go, but for room for as many pointers. i must be applied: members that need what was
-// dropped get the snapshot. It returns ErrCompacted when that was done already,
-// and ErrUnavailable when i is beyond LastIndex.
+// kept, and lets their memory go, but for room for as many pointers. i must be
+// applied: members that need what was dropped get the snapshot. It returns
+// ErrCompacted when that was done already, and ErrUnavailable when i is beyond
+// LastIndex.
 func (s *MemoryStorage) Compact(i uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
