@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"io"
 	"net/url"
+	"strconv"
 
 	"github.com/seed-289bd6ac/raft/raftexample/client"
 	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
@@ -23,7 +25,22 @@ type conditionFlags struct {
 	revision uint64
 }
 
-func (f conditionFlags) condition() (kvstore.Condition, error) {
+// declareRevision declares --if-revision. Zero is what a script passes on that has found
+// no key, so it must not stand for no condition; notZero says what else to do.
+func (f *conditionFlags) declareRevision(set *flag.FlagSet, notZero string) {
+	set.Func("if-revision", "", func(text string) (err error) {
+		if f.revision, err = strconv.ParseUint(text, 10, 64); err != nil {
+			return errors.New("it must be a revision, as get --revision prints it")
+		}
+		if f.revision == 0 {
+			return errors.New("no key has that revision" + notZero)
+		}
+		return nil
+	})
+}
+
+// condition returns the condition of the flags: no revision is zero.
+func (f *conditionFlags) condition() (kvstore.Condition, error) {
 	switch {
 	case f.create && f.revision != 0:
 		return kvstore.Condition{}, usagef("--create and --if-revision: one must do")
@@ -38,7 +55,7 @@ func (f conditionFlags) condition() (kvstore.Condition, error) {
 func putCommand(set *flag.FlagSet) func(context.Context, []string, streams) error {
 	var flags conditionFlags
 	set.BoolVar(&flags.create, "create", false, "")
-	set.Uint64Var(&flags.revision, "if-revision", 0, "")
+	flags.declareRevision(set, ": --create puts a value only if there is no such key")
 	return asking(set, func(ctx context.Context, c *client.Client, args []string, s streams) error {
 		if len(args) != 1 && len(args) != 2 {
 			return usagef("a key and at most one value are needed")
@@ -94,7 +111,7 @@ const delUsage = `raftexample del KEY deletes a key, whether or not it is there.
 
 func delCommand(set *flag.FlagSet) func(context.Context, []string, streams) error {
 	var flags conditionFlags
-	set.Uint64Var(&flags.revision, "if-revision", 0, "")
+	flags.declareRevision(set, "")
 	return asking(set, func(ctx context.Context, c *client.Client, args []string, _ streams) error {
 		if len(args) != 1 {
 			return usagef("one key is needed")
