@@ -69,11 +69,11 @@ func (b *bench) run(ctx context.Context, r *remote, s streams) error {
 		own := cfg
 		at := i % len(cfg.Endpoints)
 		own.Endpoints = append(append([]string(nil), cfg.Endpoints[at:]...), cfg.Endpoints[:at]...)
-		c, err := client.New(own)
+		c, err := newClient(own)
 		if err != nil {
 			cancel()
 			workers.Wait()
-			return usagef("%w", err)
+			return err
 		}
 		workers.Go(func() { b.work(ctx, c, r.timeout, total, recent) })
 	}

@@ -99,8 +99,9 @@ Flags for all commands that ask a cluster:
                      not answer   (127.0.0.1:12380,127.0.0.1:22380,127.0.0.1:32380)
   --timeout D        how long to try                                         (10s)
   --ca FILE          https, with members that these authorities vouch for
-  --cert FILE, --key FILE   proof of who asks, over https
-  --token-file FILE  holds the token of the cluster
+  --cert FILE, --key FILE   https, with proof of who asks
+  --token-file FILE  holds the token of the cluster, for https or this machine
+  --insecure-token   send it to other machines over http too
 `
 
 // remote is how to reach a cluster.
@@ -108,6 +109,7 @@ type remote struct {
 	endpoints, tokenFile string
 	timeout              time.Duration
 	files                certs.Files
+	insecureToken        bool
 }
 
 func remoteFlags(set *flag.FlagSet) *remote {
@@ -118,19 +120,23 @@ func remoteFlags(set *flag.FlagSet) *remote {
 	set.StringVar(&r.files.Cert, "cert", "", "")
 	set.StringVar(&r.files.Key, "key", "", "")
 	set.StringVar(&r.tokenFile, "token-file", "", "")
+	set.BoolVar(&r.insecureToken, "insecure-token", false, "")
 	return r
 }
 
 // config returns the configuration of a client.
 func (r *remote) config() (client.Config, error) {
-	cfg := client.Config{}
+	cfg := client.Config{InsecureToken: r.insecureToken}
 	scheme := "http://"
-	if r.files.CA != "" {
+	if r.files.Enabled() {
 		scheme = "https://"
 	}
 	for endpoint := range strings.SplitSeq(r.endpoints, ",") {
 		if endpoint = strings.TrimSpace(endpoint); !strings.Contains(endpoint, "://") {
 			endpoint = scheme + endpoint
+		}
+		if r.files.Enabled() && strings.HasPrefix(endpoint, "http://") {
+			return cfg, usagef("--ca, --cert and --key are for https, which %s is not", endpoint)
 		}
 		cfg.Endpoints = append(cfg.Endpoints, endpoint)
 	}
@@ -179,6 +185,18 @@ func clientTLS(files certs.Files) (*tls.Config, error) {
 	return cfg, nil
 }
 
+// newClient returns a client, or says which flag is wrong.
+func newClient(cfg client.Config) (*client.Client, error) {
+	c, err := client.New(cfg)
+	if errors.Is(err, client.ErrInsecureToken) {
+		return nil, usagef("%w: use https, as with --ca, or allow it with --insecure-token", err)
+	}
+	if err != nil {
+		return nil, usagef("%w", err)
+	}
+	return c, nil
+}
+
 // open returns a client, and a context that ends with the time for the command.
 func (r *remote) open(ctx context.Context) (*client.Client, context.Context, context.CancelFunc, error) {
 	if r.timeout <= 0 {
@@ -188,9 +206,9 @@ func (r *remote) open(ctx context.Context) (*client.Client, context.Context, con
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	c, err := client.New(cfg)
+	c, err := newClient(cfg)
 	if err != nil {
-		return nil, nil, nil, usagef("%w", err)
+		return nil, nil, nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, r.timeout)
 	return c, ctx, cancel, nil

@@ -5,13 +5,18 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-289bd6ac/raft/raftexample/certs"
 )
 
 // say runs a command on the cluster and returns its exit status and what it prints.
@@ -118,6 +123,43 @@ func TestCommandLinesThatMakeNoSenseAreExplained(t *testing.T) {
 		require.Equal(t, 1, run(t.Context(), strings.Fields(args), io.Discard, &out), args)
 		require.Contains(t, out.String(), "missing", args)
 	}
+}
+
+func TestATokenAndACertificateAreForHTTPS(t *testing.T) {
+	dir := t.TempDir()
+	authority, err := certs.OpenAuthority(dir)
+	require.NoError(t, err)
+	alice, err := authority.Client("alice", time.Hour)
+	require.NoError(t, err)
+	token := filepath.Join(dir, "token")
+	require.NoError(t, os.WriteFile(token, []byte("secret"), 0o600))
+	var mu sync.Mutex
+	var requests []string
+	plain := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		requests = append(requests, r.Header.Get("Authorization"))
+	}))
+	defer plain.Close()
+	pair := []string{"--cert", alice.Cert, "--key", alice.Key}
+	for _, tt := range []struct {
+		endpoint string
+		args     []string
+		status   int
+		says     string
+	}{
+		{strings.TrimPrefix(plain.URL, "http://"), pair, 1, "server gave HTTP response to HTTPS client"},
+		{plain.URL, pair, 2, "for https"},
+		{plain.URL, []string{"--ca", alice.CA}, 2, "for https"},
+		{"192.0.2.1:12380", []string{"--token-file", token}, 2, "--insecure-token"},
+		{plain.URL, []string{"--token-file", token}, 1, "no revision"},
+	} {
+		var out bytes.Buffer
+		args := append([]string{"get", "a", "--timeout", "1s", "--endpoints", tt.endpoint}, tt.args...)
+		require.Equal(t, tt.status, run(t.Context(), args, io.Discard, &out), args)
+		require.Contains(t, out.String(), tt.says, args)
+	}
+	require.Equal(t, []string{"Bearer secret"}, requests, "only the last is a request in the clear")
 }
 
 func TestHelpOfEveryCommandFitsAScreen(t *testing.T) {

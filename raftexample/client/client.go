@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync/atomic"
@@ -25,8 +26,11 @@ type Config struct {
 	Endpoints []string
 	// HTTP sends the requests. Default: http.DefaultClient.
 	HTTP *http.Client
-	// Token is sent as a bearer token where it is not empty.
+	// Token is sent as a bearer token where it is not empty: over TLS, or on this machine.
 	Token string
+	// InsecureToken sends the token to other machines without TLS too, where whoever is
+	// on the way can read it.
+	InsecureToken bool
 	// AttemptTimeout is how long one member may take before the next is asked.
 	// Default 3 s.
 	AttemptTimeout time.Duration
@@ -40,7 +44,15 @@ type Client struct {
 	at atomic.Uint64
 }
 
-// New returns a client, or what is wrong with the endpoints.
+// ErrInsecureToken: the token would be sent to another machine without TLS.
+var ErrInsecureToken = errors.New("the token would be readable on its way, without TLS")
+
+func isLoopback(host string) bool {
+	addr, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && addr.Unmap().IsLoopback()
+}
+
+// New returns a client, or what is wrong with the endpoints, such as ErrInsecureToken.
 func New(cfg Config) (*Client, error) {
 	if len(cfg.Endpoints) == 0 {
 		return nil, errors.New("no endpoint is given")
@@ -52,6 +64,9 @@ func New(cfg Config) (*Client, error) {
 		}
 		if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.Path != "" || u.RawQuery != "" {
 			return nil, fmt.Errorf("endpoint %q is not of the form http://host:port", endpoint)
+		}
+		if cfg.Token != "" && !cfg.InsecureToken && u.Scheme == "http" && !isLoopback(u.Hostname()) {
+			return nil, fmt.Errorf("%w: %s", ErrInsecureToken, endpoint)
 		}
 	}
 	if cfg.HTTP == nil {

@@ -211,3 +211,25 @@ func TestEndpointsThatAreNoneAreRefused(t *testing.T) {
 		require.Error(t, err, "%v", endpoints)
 	}
 }
+
+func TestATokenIsNotSentInTheClearToOtherMachines(t *testing.T) {
+	for endpoint, safe := range map[string]bool{
+		"http://192.0.2.1:12380": false, "http://a.example:12380": false, "http://[2001:db8::1]:12380": false, "http://localhost.example:1": false,
+		"https://192.0.2.1:12380": true, "http://127.0.0.1:12380": true, "http://localhost:12380": true, "http://[::1]:12380": true,
+	} {
+		cfg := client.Config{Endpoints: []string{"http://127.0.0.1:1", endpoint}, Token: "secret"}
+		_, err := client.New(cfg)
+		if safe {
+			require.NoError(t, err, endpoint)
+			continue
+		}
+		require.ErrorIs(t, err, client.ErrInsecureToken, endpoint)
+		require.ErrorContains(t, err, endpoint)
+		cfg.InsecureToken = true
+		_, err = client.New(cfg)
+		require.NoError(t, err, "it was asked for")
+		cfg.InsecureToken, cfg.Token = false, ""
+		_, err = client.New(cfg)
+		require.NoError(t, err, "there is nothing to read")
+	}
+}
