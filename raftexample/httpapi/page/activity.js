@@ -1,6 +1,6 @@
 // What clients asked for in the last minutes, and who led.
 
-import {$, el, svg} from './dom.js';
+import {$, el, svg, settle} from './dom.js';
 
 // sum adds up the seconds of all members, the last one last.
 function sum(reports) {
@@ -51,7 +51,7 @@ export function showElections(cluster) {
     }
   }
   const terms = [...seen].sort((a, b) => b[0] - a[0]).slice(0, 20);
-  $('elections').replaceChildren(...terms.map(([term, {at, leader}]) => el('li', {},
+  settle($('elections'), terms.map(([term, {at, leader}]) => el('li', {},
     el('time', {datetime: new Date(at).toISOString()}, new Date(at).toLocaleTimeString('en-GB')),
     el('span', {}, `member ${leader} leads in term ${term}`))));
 }

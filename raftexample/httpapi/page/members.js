@@ -1,6 +1,6 @@
 // The members: who they are, what they hold, and what can be done to them.
 
-import {$, el, svg, say, ask} from './dom.js';
+import {$, el, svg, say, ask, settle} from './dom.js';
 
 const number = (n) => n.toLocaleString('en');
 
@@ -49,29 +49,34 @@ async function change(what, method, path, body) {
 
 // removal takes two clicks, the second within a few seconds.
 let armed = null;
-function remove(id, button) {
+function remove(id) {
   if (armed !== id) {
     armed = id;
-    setTimeout(() => { if (armed === id) armed = null; }, 5000);
-    button.textContent = 'Really remove';
-    button.classList.add('armed');
+    setTimeout(() => {
+      if (armed === id) armed = null;
+      draw();
+    }, 5000);
+    draw();
     return;
   }
   armed = null;
+  draw();
   change(`Remove member ${id}`, 'DELETE', `/members/${id}`);
 }
+
+const actions = {
+  lead: (id) => change(`Make member ${id} the leader`, 'POST', `/members/${id}/leader`),
+  remove,
+};
 
 function row(member, leader, at) {
   const {id, report} = member;
   const role = report?.status.role ?? 'no answer';
-  const act = (name, label, disabled, run) => {
-    const button = el('button', {type: 'button', id: `${name}-${id}`, disabled, 'aria-label': `${label} (member ${id})`}, label);
-    button.addEventListener('click', () => run(button));
-    return button;
-  };
-  const removing = armed === id;
-  const removal = act('remove', removing ? 'Really remove' : 'Remove', false, (button) => remove(id, button));
-  removal.classList.toggle('armed', removing);
+  const act = (name, label, disabled) => el('button', {
+    type: 'button', id: `${name}-${id}`, 'data-action': name, 'data-member': id, disabled, 'aria-label': `${label} (member ${id})`,
+  }, label);
+  const removal = act('remove', armed === id ? 'Really remove' : 'Remove', false);
+  removal.classList.toggle('armed', armed === id);
   return el('article', {class: 'member', id: `member-${id}`, 'data-role': role},
     el('div', {class: 'who'},
       el('b', {}, `Member ${id}`), el('span', {class: `chip ${report ? role : 'gone'}`}, role),
@@ -81,9 +86,7 @@ function row(member, leader, at) {
     el('div', {}, ...(report ? logBar(report.status, at) : [el('p', {class: 'small bad'}, member.error)]),
       ...[lag(id, leader)].filter(Boolean)),
     el('div', {class: 'buttons'},
-      act('lead', 'Make leader', role === 'leader' || member.role !== 'voter',
-        () => change(`Make member ${id} the leader`, 'POST', `/members/${id}/leader`)),
-      removal));
+      act('lead', 'Make leader', role === 'leader' || member.role !== 'voter'), removal));
 }
 
 // leaderOf returns the report of the leader of the latest term, or undefined.
@@ -92,17 +95,25 @@ export function leaderOf(cluster) {
     .sort((a, b) => b.status.term - a.status.term)[0];
 }
 
+let shown = {members: []};
+
 export function showMembers(cluster) {
-  const focused = document.activeElement?.id;
-  const reports = cluster.members.map((m) => m.report).filter(Boolean);
-  const leader = leaderOf(cluster);
+  shown = cluster;
+  draw();
+}
+
+function draw() {
+  const reports = shown.members.map((m) => m.report).filter(Boolean);
+  const leader = leaderOf(shown);
   const at = reports.length > 0 ? scale(reports) : null;
-  $('members').replaceChildren(...cluster.members.map((m) => row(m, leader, at)));
-  // Who works with the keyboard must not lose the place to a refresh.
-  if (focused && document.activeElement === document.body) $(focused)?.focus();
+  settle($('members'), shown.members.map((m) => row(m, leader, at)));
 }
 
 export function membersForm() {
+  $('members').addEventListener('click', (e) => {
+    const button = e.target.closest('button');
+    if (button) actions[button.dataset.action](Number(button.dataset.member));
+  });
   $('add').addEventListener('submit', (e) => {
     e.preventDefault();
     const {id, url, learner} = e.target.elements;
