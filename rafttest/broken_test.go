@@ -1,8 +1,13 @@
 package rafttest
 
 import (
+	"encoding/binary"
 	"errors"
 	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // brokenMachines are state machines with the mistakes that users make, and the rules
@@ -14,6 +19,36 @@ func brokenMachines() map[string]func() StateMachine {
 		"it panics at some commands":                   func() StateMachine { return &fragile{} },
 		"it answers from before the last write":        func() StateMachine { return &stale{} },
 	}
+}
+
+// counter is a state machine without mistakes that is no map: it counts commands.
+type counter struct{ n uint64 }
+
+func (c *counter) Apply([]byte) []byte { c.n++; return c.Snapshot() }
+func (c *counter) Query([]byte) []byte { return c.Snapshot() }
+func (c *counter) Snapshot() []byte    { return binary.BigEndian.AppendUint64(nil, c.n) }
+
+func (c *counter) Restore(b []byte) error {
+	if len(b) != 8 {
+		return errTruncated
+	}
+	c.n = binary.BigEndian.Uint64(b)
+	return nil
+}
+
+func TestARightMachineIsNotAccusedWhereNobodySaysWhichAnswersAreRight(t *testing.T) {
+	own := func() StateMachine { return &counter{} }
+	Check(t, Options{NewStateMachine: own, Duration: 2 * time.Second}, int(fewer(20)))
+	Check(t, Options{Setup: &Setup{Members: 3, NewStateMachine: own}, Duration: 2 * time.Second}, int(fewer(5)))
+
+	_, s, err := Capture(Options{NewStateMachine: own, Duration: time.Second})
+	require.NoError(t, err)
+	s.Rule = Linearizability
+	out, err := s.Replay()
+	require.NoError(t, err)
+	require.Nil(t, out.Violation)
+	s.Workload = &Workload{Model: RegisterModel()}
+	require.True(t, s.fails(), "a counter is no map")
 }
 
 type forgetful struct{ registers }

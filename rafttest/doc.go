@@ -14,8 +14,10 @@
 //		return v
 //	}
 //
-// Users bring state machines of their own with Options.NewStateMachine and
-// Options.Workload.
+// Users bring state machines of their own with Options.NewStateMachine, and say with
+// Options.Workload what clients do with them and which answers are right. Without a
+// Workload, commands are bytes such as "ka0=7" and questions such as "ka0", which the
+// machine has to bear; its answers are not judged, all other rules are looked at.
 //
 // In tests, Check makes runs with many seeds. Where a rule is broken, it leaves in
 // testdata what is needed to see why: the actions of the run, recorded as a Schedule
@@ -23,7 +25,7 @@
 // a page, and a Go test that repeats them:
 //
 //	func TestMyStateMachine(t *testing.T) {
-//		rafttest.Check(t, rafttest.Options{NewStateMachine: newMine}, 100)
+//		rafttest.Check(t, rafttest.Options{NewStateMachine: newMine, Workload: myClients()}, 100)
 //	}
 //
 // Capture, Schedule.Replay, Schedule.Shrink, Trace and Report are the steps of this.

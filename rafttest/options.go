@@ -27,7 +27,8 @@ type Options struct {
 	// NewStateMachine makes the state machine of one member; nil: a map from keys to
 	// values.
 	NewStateMachine func() StateMachine
-	// Workload is what clients do with it; nil: they write and read a few keys.
+	// Workload is what clients do with it, and which answers are right; nil: they write and
+	// read a few keys, and the answers of a machine given here or in Setup are not judged.
 	Workload *Workload
 
 	// Marks counts what was reached, if set.
@@ -37,12 +38,13 @@ type Options struct {
 // Workload is what clients do, and what of it is right.
 type Workload struct {
 	// Command draws a command, and Question a question, number is one that no other
-	// operation of the run has.
+	// operation of the run has. Nil: commands are "key=number", such as "ka0=7", and
+	// questions keys.
 	Command  func(r *rand.Rand, number uint64) []byte
 	Question func(r *rand.Rand, number uint64) []byte
 	// Model says what answers are right: inputs are Operations, outputs the answers
 	// as []byte, nil for an operation of which nobody knows how it ended. Nil Step: the
-	// history is not looked at.
+	// history is not looked at. RegisterModel is that of a map from keys to values.
 	Model porcupine.Model
 }
 
@@ -232,8 +234,33 @@ func (f *Faults) bound(s *Setup) {
 	}
 }
 
-// registersWorkload writes and reads a few keys at a time; keys change as the run
-// goes on, so that each has a short history.
+// complete returns w with what is not given: a few keys are written and read at a time,
+// and change as the run goes on, so that each has a short history. Where nothing is given,
+// the answers of the machine by default are judged; nobody knows those of another one.
+func (w *Workload) complete(ownMachine bool) *Workload {
+	standard := registersWorkload()
+	if w == nil {
+		if ownMachine {
+			standard.Model = porcupine.Model{}
+		}
+		return standard
+	}
+	given := *w
+	if given.Command == nil {
+		given.Command = standard.Command
+	}
+	if given.Question == nil {
+		given.Question = standard.Question
+	}
+	return &given
+}
+
+// ownMachine reports whether the state machine is not the one by default.
+func (o *Options) ownMachine() bool {
+	return o.NewStateMachine != nil || (o.Setup != nil && o.Setup.NewStateMachine != nil)
+}
+
+// registersWorkload is what clients do with the machine by default.
 func registersWorkload() *Workload {
 	key := func(r *rand.Rand, number uint64) string {
 		return "k" + string(rune('a'+r.IntN(3))) + itoa(number/64)

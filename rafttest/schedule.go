@@ -21,7 +21,7 @@ type Schedule struct {
 	// Rule is the rule that the schedule is known to break, "" for none.
 	Rule Rule
 	// Workload says what fresh requests of a fair schedule are and which answers are
-	// right; nil: as for Options.
+	// right; nil: as in Options, for the state machine of Setup.
 	Workload *Workload
 	// origin are the options of the run that was recorded, nil where nobody knows.
 	origin *Options
@@ -230,10 +230,7 @@ func (p *player) find(s *Selector) *packet {
 }
 
 func (p *player) workload() *Workload {
-	if p.s.Workload != nil {
-		return p.s.Workload
-	}
-	return registersWorkload()
+	return p.s.Workload.complete(p.s.Setup.NewStateMachine != nil)
 }
 
 func (p *player) play() Outcome {

@@ -25,7 +25,8 @@ func captureFailures(t *testing.T, n int, visit func(o Options, r Result, s *Sch
 	failures := 0
 	for seed := uint64(1); failures < n; seed++ {
 		require.Less(t, seed, uint64(50*n), "%d failures in too many runs", failures)
-		o := Options{Seed: seed, Duration: 2 * time.Second, NewStateMachine: machines[names[seed%uint64(len(names))]]}
+		o := Options{Seed: seed, Duration: 2 * time.Second, NewStateMachine: machines[names[seed%uint64(len(names))]],
+			Workload: &Workload{Model: RegisterModel()}}
 		r, s, err := Capture(o)
 		require.NoError(t, err)
 		if r.Violation == nil {
@@ -56,7 +57,7 @@ func TestAScheduleIsAsReadAsItWasWritten(t *testing.T) {
 	captureFailures(t, int(fewer(8)), func(o Options, r Result, s *Schedule) {
 		again, err := ParseSchedule(strings.NewReader(s.String()))
 		require.NoError(t, err)
-		again.Setup.NewStateMachine = o.NewStateMachine
+		again.Setup.NewStateMachine, again.Workload = o.NewStateMachine, o.Workload
 		require.Equal(t, s.String(), again.String())
 		want, err := s.Replay()
 		require.NoError(t, err)

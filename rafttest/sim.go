@@ -85,10 +85,7 @@ func New(o Options) (*Sim, error) {
 	}
 	setup.setDefaults()
 	faults.bound(setup)
-	s := &Sim{options: o, rng: rng, faults: faults, workload: o.Workload}
-	if s.workload == nil {
-		s.workload = registersWorkload()
-	}
+	s := &Sim{options: o, rng: rng, faults: faults, workload: o.Workload.complete(o.ownMachine())}
 	c, err := newCluster(setup)
 	if err != nil {
 		return nil, err

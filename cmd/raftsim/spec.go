@@ -15,7 +15,7 @@ type spec struct {
 	members  int
 	duration time.Duration
 	faults   faultChoice
-	// machine makes the state machine; nil: the one that package rafttest has.
+	// machine makes the map from keys to values; nil: the one that package rafttest has.
 	machine func() rafttest.StateMachine
 }
 
@@ -63,9 +63,11 @@ func (s *spec) flags() string {
 }
 
 func (s *spec) options(seed uint64) rafttest.Options {
-	return rafttest.Options{
-		Seed: seed, Members: s.members, Duration: s.duration, Faults: s.faults.faults(seed), NewStateMachine: s.machine,
+	o := rafttest.Options{Seed: seed, Members: s.members, Duration: s.duration, Faults: s.faults.faults(seed)}
+	if s.machine != nil {
+		o.NewStateMachine, o.Workload = s.machine, &rafttest.Workload{Model: rafttest.RegisterModel()}
 	}
+	return o
 }
 
 // givenFlags returns the names of the flags that were set.
