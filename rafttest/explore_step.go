@@ -150,7 +150,7 @@ func (x *explorer) happen(c *cluster, n *node, m *move, p *packet, tell func(*Ac
 	a := x.action(n, m)
 	a.packet = p
 	if acts := c.member(uint64(m.member)); a.Kind == ActApply {
-		if err := acts.copyMachine(x.setup.NewStateMachine()); err != nil {
+		if err := acts.copyMachine(x.setup.machine()); err != nil {
 			c.broken(StateMachineSafety, acts, "its state machine does not restore its own snapshot: %v", err)
 			return true
 		}
@@ -198,7 +198,7 @@ func (x *explorer) settle(c *cluster, m *member, atomic bool, tell func(*Action)
 			a.Kind, a.N = ActWrite, 1
 		case len(m.batches) > 0 && !(x.model.SlowApply && m.batches[0].changes()):
 			a.Kind = ActApply
-			if err := m.copyMachine(x.setup.NewStateMachine()); err != nil {
+			if err := m.copyMachine(x.setup.machine()); err != nil {
 				c.broken(StateMachineSafety, m, "its state machine does not restore its own snapshot: %v", err)
 				return
 			}

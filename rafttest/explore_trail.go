@@ -41,9 +41,6 @@ func (x *explorer) explain(b *broken, e *Exploration) {
 // with which a search begins where they do nothing for that.
 func (x *explorer) schedule(v *Violation, actions []Action) *Schedule {
 	s := &Schedule{Setup: x.setup.trimmed(), Actions: actions, Rule: v.Rule}
-	if x.model.Setup.NewStateMachine == nil {
-		s.Setup.NewStateMachine = nil
-	}
 	short := *s
 	short.Actions = slices.DeleteFunc(slices.Clone(actions), func(a Action) bool {
 		return a.Kind == ActCompact && x.model.Budget.Compactions == 0

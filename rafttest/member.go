@@ -135,7 +135,7 @@ func (c *cluster) boot(m *member, options uint64) error {
 		return err
 	}
 	m.rn, m.started = rn, true
-	m.machine = sessions{inner: c.setup.NewStateMachine()}
+	m.machine = sessions{inner: c.setup.machine()}
 	m.batches, m.reads, m.bound = nil, nil, nil
 	m.conf = m.disk.snapshot.GetMetadata().GetConfState()
 	m.applied = m.disk.start.index

@@ -115,9 +115,6 @@ func (s *Sim) schedule(v *Violation) *Schedule {
 	}
 	before, all := possible(rec.actions[:healed]), possible(rec.actions)
 	whole := &Schedule{Setup: s.c.setup.trimmed(), Actions: all, Workload: s.options.Workload, origin: s.origin()}
-	if s.options.NewStateMachine == nil && (s.options.Setup == nil || s.options.Setup.NewStateMachine == nil) {
-		whole.Setup.NewStateMachine = nil
-	}
 	if v == nil {
 		return whole
 	}

@@ -59,12 +59,17 @@ func (s *Setup) setDefaults() {
 	if s.MaxInflightBytes == 0 {
 		s.MaxInflightBytes = max(16<<20, s.MaxSizePerMsg)
 	}
-	if s.NewStateMachine == nil {
-		s.NewStateMachine = newRegisters
-	}
 	s.limits = limits{
 		MaxInflightMsgs: s.MaxInflightMsgs, MaxInflightBytes: s.MaxInflightBytes, MaxSizePerMsg: s.MaxSizePerMsg,
 	}
+}
+
+// machine makes a state machine.
+func (s *Setup) machine() StateMachine {
+	if s.NewStateMachine == nil {
+		return newRegisters()
+	}
+	return s.NewStateMachine()
 }
 
 // trimmed returns the setup with 0 for what is the default.

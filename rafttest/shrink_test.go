@@ -148,10 +148,23 @@ func TestAnotherRunIsShrunkWhereOneHasLittleToLeaveOut(t *testing.T) {
 		require.True(t, sh.begin())
 		sh.siblings()
 		require.Less(t, len(sh.best.Actions), len(s.Actions))
+		require.NotNil(t, sh.best.Setup.NewStateMachine, "the machine is that of the run")
 		require.True(t, sh.best.fails())
 		again, same, err := Capture(*s.origin)
 		require.NoError(t, err)
 		require.Equal(t, r, again)
 		require.Equal(t, s.String(), same.String())
 	})
+}
+
+func TestOtherRunsOfTheMachineByDefaultHaveNoneOfTheirOwn(t *testing.T) {
+	o := Options{Seed: 1, Duration: time.Second}
+	_, s, err := Capture(o)
+	require.NoError(t, err)
+	_, other, err := Capture(*s.origin)
+	require.NoError(t, err)
+	for _, s := range []*Schedule{s, other} {
+		require.Nil(t, s.Setup.NewStateMachine)
+		require.Nil(t, s.origin.Setup.NewStateMachine)
+	}
 }
