@@ -21,7 +21,8 @@ type GoTest struct {
 }
 
 // WriteGoTest writes a file with a Go test that repeats the schedule, and fails as
-// long as a rule is broken.
+// long as a rule is broken. Where the run had a state machine or a workload of its own
+// for which there is no expression, the test fails until they are filled in.
 func (s *Schedule) WriteGoTest(w io.Writer, t GoTest) error {
 	if t.Package == "" {
 		t.Package = "raft_test"
@@ -80,13 +81,19 @@ func {{.Test.Name}}(t *testing.T) {
 	s.Setup.NewStateMachine = {{.}}
 {{- end}}
 {{- if .OwnMachine}}
-	// The run had a state machine of its own: it belongs into s.Setup.NewStateMachine.
+	s.Setup.NewStateMachine = nil // fill in what Options.NewStateMachine was
+	if s.Setup.NewStateMachine == nil {
+		t.Fatal("the run had a state machine of its own: fill in s.Setup.NewStateMachine above")
+	}
 {{- end}}
 {{- with .Test.Workload}}
 	s.Workload = {{.}}
 {{- end}}
 {{- if .OwnWorkload}}
-	// The run had a workload of its own: it belongs into s.Workload.
+	s.Workload = nil // fill in what Options.Workload was
+	if s.Workload == nil {
+		t.Fatal("the run had a workload of its own: fill in s.Workload above")
+	}
 {{- end}}
 	out, err := s.Replay()
 	if err != nil {

@@ -84,7 +84,22 @@ func TestAGoTestSaysWhatItDoesNotKnow(t *testing.T) {
 	var b bytes.Buffer
 	require.NoError(t, s.WriteGoTest(&b, GoTest{Name: "TestIt"}))
 	assert.Contains(t, b.String(), "package raft_test\n")
-	assert.Contains(t, b.String(), "it belongs into s.Setup.NewStateMachine")
-	assert.Contains(t, b.String(), "it belongs into s.Workload")
 	assert.Contains(t, b.String(), "a`b")
+	assert.Contains(t, b.String(), "s.Setup.NewStateMachine = nil // fill in")
+	assert.Contains(t, b.String(), "s.Workload = nil // fill in")
+}
+
+func TestAGoTestFailsUntilItIsFilledIn(t *testing.T) {
+	skipUnderRace(t)
+	s := parse(t, "\n\npropose 1 op:0/1 data:\"a\"\n")
+	s.Setup.NewStateMachine, s.Workload = newRegisters, registersWorkload()
+	var unknown, known bytes.Buffer
+	require.NoError(t, s.WriteGoTest(&unknown, GoTest{}))
+	require.NoError(t, s.WriteGoTest(&known, GoTest{StateMachine: "own", Workload: "nil"}))
+	out, err := runGoTest(t, map[string]string{"a_test.go": unknown.String()})
+	require.Error(t, err)
+	assert.Contains(t, out, "the run had a state machine of its own: fill in s.Setup.NewStateMachine")
+	own := "package raft_test\n\nimport \"github.com/seed-289bd6ac/raft/rafttest\"\n\nvar own func() rafttest.StateMachine\n"
+	out, err = runGoTest(t, map[string]string{"a_test.go": known.String(), "own_test.go": own})
+	require.NoError(t, err, out)
 }

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"go/parser"
+	"go/token"
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -39,6 +42,10 @@ type Failure struct {
 // The first five are missing where no schedule repeats the run; then run.html is
 // the page.
 func Report(ctx context.Context, dir string, o Options) (*Failure, error) {
+	return report(ctx, dir, o, GoTest{})
+}
+
+func report(ctx context.Context, dir string, o Options, test GoTest) (*Failure, error) {
 	r, s, err := Capture(o)
 	if err != nil {
 		return nil, err
@@ -50,10 +57,10 @@ func Report(ctx context.Context, dir string, o Options) (*Failure, error) {
 	if s.Rule != "" {
 		f.Recorded, f.Schedule = s, s.Shrink(ctx, nil)
 	}
-	return f, f.write(dir, o)
+	return f, f.write(dir, o, test)
 }
 
-func (f *Failure) write(dir string, o Options) error {
+func (f *Failure) write(dir string, o Options, test GoTest) error {
 	_, run, err := Trace(o)
 	if err != nil {
 		return err
@@ -69,7 +76,7 @@ func (f *Failure) write(dir string, o Options) error {
 		f.Files = written
 		return err
 	}
-	f.Files, err = f.Schedule.WriteFiles(dir, GoTest{})
+	f.Files, err = f.Schedule.WriteFiles(dir, test)
 	f.Files = append(f.Files, written...)
 	return err
 }
@@ -129,13 +136,27 @@ const shrinkTime = 30 * time.Second
 // is reported in testdata/rafttest, in a directory of its own, and fails the test.
 func Check(t testing.TB, o Options, n int) {
 	t.Helper()
-	if v := check(t, o, n, filepath.Join("testdata", "rafttest")); v != "" {
+	var test GoTest
+	if _, caller, _, ok := runtime.Caller(1); ok {
+		test.Package = packageOf(filepath.Base(caller))
+	}
+	if v := check(t, o, n, filepath.Join("testdata", "rafttest"), test); v != "" {
 		t.Fatal(v)
 	}
 }
 
+// packageOf returns the package of a file in the directory of the test, "" where there is
+// no such file.
+func packageOf(name string) string {
+	file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.PackageClauseOnly)
+	if err != nil {
+		return ""
+	}
+	return file.Name.Name
+}
+
 // check returns what is wrong, "" for nothing.
-func check(t testing.TB, o Options, n int, dir string) string {
+func check(t testing.TB, o Options, n int, dir string, test GoTest) string {
 	for range n {
 		s, err := New(o)
 		if err != nil {
@@ -145,7 +166,7 @@ func check(t testing.TB, o Options, n int, dir string) string {
 			ctx, cancel := context.WithTimeout(t.Context(), shrinkTime)
 			defer cancel()
 			o.Marks = nil
-			f, err := Report(ctx, filepath.Join(dir, "seed-"+itoa(o.Seed)), o)
+			f, err := report(ctx, filepath.Join(dir, "seed-"+itoa(o.Seed)), o, test)
 			if err != nil {
 				return fmt.Sprintf("seed %d: %v; the report failed: %v", o.Seed, r.Violation, err)
 			}
