@@ -107,3 +107,10 @@ func TestEveryKindOfActionIsShown(t *testing.T) {
 		assert.NotEmpty(t, traceKinds[kind], "%v", kind)
 	}
 }
+
+func TestWhatACompactionKeepsIsShown(t *testing.T) {
+	var shown tracer
+	for n, text := range []string{"0 entries kept before it", "1 entry kept before it", "2 entries kept before it"} {
+		assert.Equal(t, text, shown.describe(&Action{Kind: ActCompact, Member: 1, N: uint64(n)}))
+	}
+}

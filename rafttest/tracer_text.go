@@ -63,7 +63,10 @@ func (t *tracer) describe(a *Action) string {
 	case ActForget:
 		return "forget the leader"
 	case ActCompact:
-		return plural(a.N, "entry kept before it")
+		if a.N == 1 {
+			return "1 entry kept before it"
+		}
+		return itoa(a.N) + " entries kept before it"
 	case ActUnreachable:
 		return itoa(a.Target) + " may be unreachable"
 	case ActSnapshotDone:
