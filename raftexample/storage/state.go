@@ -60,8 +60,9 @@ func (b *StateBatch) Close() error {
 // Commit makes the batch the effect of entries first to last, which are saved,
 // committed, and follow directly on Applied; last is the new Applied. No hard state
 // needs to have told so, unless one of the entries changes the configuration. conf
-// is the configuration after last, nil when it did not change. All of it becomes visible at once, and survives a crash at the latest
-// with the next synced Save: until then the log still has the entries.
+// is the configuration after last, nil when it did not change. All of it becomes
+// visible at once, and survives a crash at the latest with the next synced Save: until
+// then the log still has the entries.
 //
 // ErrInvalid says that the range does not fit, nothing was written; after any
 // other error the member must stop.
