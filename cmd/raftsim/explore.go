@@ -52,9 +52,9 @@ func parseExplore(args []string, std streams) (*exploreFlags, error) {
 	var states uint64
 	var parallel int
 	set.Var(&bounds, "bounds", "")
-	set.DurationVar(&f.limit, "for", 0, "")
-	set.Uint64Var(&states, "states", 0, "")
-	set.IntVar(&parallel, "parallel", runtime.GOMAXPROCS(0), "")
+	durationVar(set, &f.limit, "for", 0)
+	numberVar(set, &states, "states", 0)
+	countVar(set, &parallel, "parallel", runtime.GOMAXPROCS(0))
 	set.StringVar(&f.out, "out", defaultOut, "")
 	set.BoolVar(&f.list, "list", false, "")
 	set.BoolVar(&f.json, "json", false, "")

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"syscall"
 )
 
 // What the exit status says.
@@ -29,15 +30,16 @@ that what Raft promises holds, and shows what went wrong.
   raftsim explore    look through all states of a small cluster
   raftsim mutants    break the library on purpose, and see what finds it
 
-raftsim run -h tells more about run, and so on.
+raftsim help run tells more about run, and so on.
 
 A first simulation, and a minute of it:
   go run ./cmd/raftsim run -seed 1
   go run ./cmd/raftsim run -for 1m
 
 Exit status: 0 no rule was broken, 1 a rule was broken, 2 the command line is wrong
-or something outside of the simulation failed. Ctrl-C stops and reports what was
-covered; once more, it stops at once.
+or something outside of the simulation failed. Ctrl-C and SIGTERM stop and report
+what was covered, and the status is that of what was covered; once more, they stop
+at once.
 `
 
 // command is one subcommand. It returns the exit status, or an error: then that is 2.
@@ -58,7 +60,7 @@ func commands() map[string]command {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal is not caught
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
@@ -71,16 +73,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitUsage
 	}
 	name := args[0]
+	args = args[1:]
 	if name == "-h" || name == "-help" || name == "--help" || name == "help" {
-		std.sayf("%s", usage)
-		return exitPass
+		if name != "help" || len(args) == 0 {
+			std.sayf("%s", usage)
+			return exitPass
+		}
+		name, args = args[0], []string{"-h"} // help run is run -h
 	}
 	cmd, ok := commands()[name]
 	if !ok {
 		std.complainf("raftsim: there is no command %q; raftsim -h lists them\n", name)
 		return exitUsage
 	}
-	status, err := cmd(ctx, args[1:], std)
+	status, err := cmd(ctx, args, std)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return exitPass
@@ -96,27 +102,3 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (s streams) sayf(format string, args ...any) { _, _ = fmt.Fprintf(s.out, format, args...) }
 
 func (s streams) complainf(format string, args ...any) { _, _ = fmt.Fprintf(s.err, format, args...) }
-
-// newFlags returns a set of flags whose help is text.
-func newFlags(name, text string, std streams) *flag.FlagSet {
-	set := flag.NewFlagSet(name, flag.ContinueOnError)
-	set.SetOutput(std.err)
-	set.Usage = func() { std.sayf("%s", text) }
-	return set
-}
-
-// parseFlags parses flags without saying anything but help: the error is shown once,
-// by run.
-func parseFlags(set *flag.FlagSet, args []string) error {
-	usage := set.Usage
-	set.Usage = func() {}
-	set.SetOutput(io.Discard)
-	err := set.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		usage()
-	}
-	if err != nil && !errors.Is(err, flag.ErrHelp) {
-		return fmt.Errorf("%w; see raftsim %s -h", err, set.Name())
-	}
-	return err
-}

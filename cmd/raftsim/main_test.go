@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -38,7 +39,11 @@ func TestWrongCommandLinesSayWhatToDo(t *testing.T) {
 		says string
 	}{
 		{"walk", `there is no command "walk"; raftsim -h lists them`},
-		{"run -seed x", "see raftsim run -h"},
+		{"run -seed x", `"x" for flag -seed: want a number from 0 to 18446744073709551615; see raftsim run -h`},
+		{"run -seed -1", `"-1" for flag -seed: want a number from 0 to`},
+		{"run -members x", `"x" for flag -members: want a number, such as 3`},
+		{"run -for 60", `"60" for flag -for: want a duration, such as 90s or 5m`},
+		{"help walk", `there is no command "walk"; raftsim -h lists them`},
 		{"run -speed 3", "flag provided but not defined: -speed; see raftsim run -h"},
 		{"run 7", `unexpected argument "7"; see raftsim run -h`},
 		{"run -seed 1 -seeds 1-2", "give one of them"},
@@ -83,6 +88,10 @@ func TestHelpFitsOnAScreen(t *testing.T) {
 	}
 	for _, args := range helps {
 		status, stdout, stderr := program(t, args...)
+		if len(args) == 2 {
+			_, same, _ := program(t, "help", args[0])
+			assert.Equal(t, stdout, same, "help %s", args[0])
+		}
 		assert.Equal(t, exitPass, status)
 		assert.Empty(t, stderr)
 		assert.LessOrEqual(t, strings.Count(stdout, "\n"), 40, "%v", args)
@@ -102,14 +111,19 @@ func process(t *testing.T, args ...string) *exec.Cmd {
 	return cmd
 }
 
-func TestCtrlCStopsAndReportsWhatWasCovered(t *testing.T) {
-	cmd := process(t, "run", "-seeds", "1-1000000")
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	require.NoError(t, cmd.Start())
-	// However early it comes, it must not be lost; later, there is something to report.
-	time.AfterFunc(2*time.Second, func() { _ = cmd.Process.Signal(os.Interrupt) })
-	require.NoError(t, cmd.Wait(), stderr.String())
-	assert.Regexp(t, `^stopped after [0-9]+ runs? of 1000000: no rule was broken\n`, stdout.String())
-	assert.Contains(t, stdout.String(), "events/s per core")
+func TestCtrlCAndSIGTERMStopAndReportWhatWasCovered(t *testing.T) {
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		t.Run(signal.String(), func(t *testing.T) {
+			t.Parallel()
+			cmd := process(t, "run", "-seeds", "1-1000000")
+			var stdout, stderr bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &stdout, &stderr
+			require.NoError(t, cmd.Start())
+			// However early it comes, it must not be lost; later, there is something to report.
+			time.AfterFunc(2*time.Second, func() { _ = cmd.Process.Signal(signal) })
+			require.NoError(t, cmd.Wait(), stderr.String())
+			assert.Regexp(t, `^stopped after [0-9]+ runs? of 1000000: no rule was broken\n`, stdout.String())
+			assert.Contains(t, stdout.String(), "events/s per core")
+		})
+	}
 }

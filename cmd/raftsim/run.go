@@ -47,12 +47,12 @@ func parseRun(args []string, std streams) (*runFlags, error) {
 	f := &runFlags{}
 	set := newFlags("run", runUsage, std)
 	var seed uint64
-	set.Uint64Var(&seed, "seed", 0, "")
+	numberVar(set, &seed, "seed", 0)
 	set.Var(&f.seeds, "seeds", "")
-	set.DurationVar(&f.limit, "for", 0, "")
-	set.IntVar(&f.parallel, "parallel", runtime.GOMAXPROCS(0), "")
-	set.IntVar(&f.failures, "failures", 1, "")
-	set.DurationVar(&f.shrink, "shrink", time.Minute, "")
+	durationVar(set, &f.limit, "for", 0)
+	countVar(set, &f.parallel, "parallel", runtime.GOMAXPROCS(0))
+	countVar(set, &f.failures, "failures", 1)
+	durationVar(set, &f.shrink, "shrink", time.Minute)
 	set.StringVar(&f.out, "out", defaultOut, "")
 	set.BoolVar(&f.json, "json", false, "")
 	f.spec.register(set)

@@ -28,7 +28,7 @@ func shrinkCommand(ctx context.Context, args []string, std streams) (int, error)
 	var f sourceFlags
 	var limit time.Duration
 	var out string
-	set.DurationVar(&limit, "for", time.Minute, "")
+	durationVar(set, &limit, "for", time.Minute)
 	set.StringVar(&out, "out", defaultOut, "")
 	if err := f.parse(set, args); err != nil {
 		return 0, err

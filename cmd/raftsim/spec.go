@@ -32,8 +32,8 @@ const specHelp = `  -members N     the cluster begins with so many, 1 to 9      
 `
 
 func (s *spec) register(set *flag.FlagSet) {
-	set.IntVar(&s.members, "members", 0, "")
-	set.DurationVar(&s.duration, "time", 0, "")
+	countVar(set, &s.members, "members", 0)
+	durationVar(set, &s.duration, "time", 0)
 	set.Var(&s.faults, "faults", "")
 }
 
