@@ -384,8 +384,16 @@ func (c *cluster) handedOver(from, to *member) bool {
 }
 
 func (c *cluster) notHandedOver(from, to *member) {
-	c.broken(TransfersSucceed, from, "it was asked to hand over to %d; long after that, it was told of %d, and %d leads", to.id,
-		from.handedTo, c.leading())
+	c.broken(TransfersSucceed, from, "it was asked to hand over to %d; long after that, it was told of %s, and %s leads", to.id,
+		named(from.handedTo), named(c.leading()))
+}
+
+// named writes an id for people.
+func named(id uint64) string {
+	if id == raft.None {
+		return "nobody"
+	}
+	return itoa(id)
 }
 
 // leading returns who leads, or None.

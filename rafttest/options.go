@@ -1,7 +1,10 @@
 package rafttest
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"reflect"
+	"slices"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -49,7 +52,7 @@ type Workload struct {
 }
 
 // Faults are the rates of what goes wrong. Rates of the network are per message, in
-// [0, 1]; others are per second of virtual time, in the whole cluster.
+// [0, 1]; others are per second of virtual time, in the whole cluster, at most 1000.
 type Faults struct {
 	// Drop loses a message, Duplicate delivers it twice, Reorder holds it up so that
 	// later ones overtake it, Late for seconds, across terms and restarts.
@@ -90,6 +93,39 @@ type Faults struct {
 	// Change proposes changes of the configuration, Transfer moves leadership,
 	// Compact drops logs, Poke tells members to campaign or to forget their leader.
 	Change, Transfer, Compact, Poke float64
+}
+
+// mostFaults is how many faults of a kind may happen in a second: more would leave nothing
+// else to happen.
+const mostFaults = 1000
+
+// Validate returns an OptionError for the first rate that is out of range.
+func (f *Faults) Validate() error {
+	shares := []string{"Drop", "Duplicate", "Reorder", "Late", "SnapshotLoss", "CrashMidway", "OtherOptions"}
+	v := reflect.ValueOf(*f)
+	for i, field := range reflect.VisibleFields(v.Type()) {
+		reason := ""
+		switch rate := v.Field(i).Interface().(type) {
+		case time.Duration:
+			if rate < 0 {
+				reason = rate.String() + " is negative"
+			}
+		case float64:
+			most := float64(mostFaults)
+			if slices.Contains(shares, field.Name) {
+				most = 1
+			}
+			if field.Name == "Drift" && !(rate >= 0 && rate < 1) {
+				reason = fmt.Sprintf("%v is not in [0, 1)", rate)
+			} else if !(rate >= 0 && rate <= most) { // NaN, too
+				reason = fmt.Sprintf("%v is not in [0, %v]", rate, most)
+			}
+		}
+		if reason != "" {
+			return &OptionError{Field: "Faults." + field.Name, Reason: reason}
+		}
+	}
+	return nil
 }
 
 const (

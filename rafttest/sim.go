@@ -67,6 +67,9 @@ func New(o Options) (*Sim, error) {
 		setup = &copied
 	}
 	if o.Faults != nil {
+		if err := o.Faults.Validate(); err != nil {
+			return nil, err
+		}
 		copied := *o.Faults
 		faults = &copied
 	}

@@ -1,6 +1,7 @@
 package rafttest
 
 import (
+	"math"
 	"runtime"
 	"strconv"
 	"sync"
@@ -91,6 +92,17 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 	require.EqualError(t, err, "rafttest: Options.Members: 10 is not in [1, 9]")
 	_, err = New(Options{Setup: &Setup{ElectionTick: 1}})
 	require.ErrorContains(t, err, "ElectionTick")
+	_, err = New(Options{Faults: &Faults{Drop: 2}})
+	require.EqualError(t, err, "rafttest: Options.Faults.Drop: 2 is not in [0, 1]")
+	_, err = New(Options{Faults: &Faults{Crash: math.NaN()}})
+	require.EqualError(t, err, "rafttest: Options.Faults.Crash: NaN is not in [0, 1000]")
+	_, err = New(Options{Faults: &Faults{Drift: 1}})
+	require.EqualError(t, err, "rafttest: Options.Faults.Drift: 1 is not in [0, 1)")
+	_, err = New(Options{Faults: &Faults{Delay: -1}})
+	require.EqualError(t, err, "rafttest: Options.Faults.Delay: -1ns is negative")
+	for seed := range uint64(1_000) {
+		require.NoError(t, DrawFaults(seed).Validate())
+	}
 }
 
 func TestACleanRunIsCalm(t *testing.T) {
@@ -105,4 +117,14 @@ func BenchmarkSimulation(b *testing.B) {
 		events += simulate(b, Options{Seed: seed}).Events
 	}
 	b.ReportMetric(float64(events)/b.Elapsed().Seconds(), "events/s")
+}
+
+func TestAHandoverOfWhichNobodyIsToldSaysSo(t *testing.T) {
+	setup := Setup{Members: 2}
+	setup.setDefaults()
+	c, err := newCluster(&setup)
+	require.NoError(t, err)
+	c.notHandedOver(c.members[0], c.members[1])
+	require.Equal(t, "member 1: it was asked to hand over to 2; long after that, it was told of nobody, and nobody leads",
+		c.violation.Detail)
 }
