@@ -36,6 +36,8 @@ type Options struct {
 
 	// Marks counts what was reached, if set.
 	Marks *Marks
+	// Pulse tells other goroutines how far the run is, if set.
+	Pulse *Pulse
 }
 
 // Workload is what clients do, and what of it is right.

@@ -136,7 +136,7 @@ func (s *Sim) schedule(v *Violation) *Schedule {
 // origin returns options that give this run, and with another seed one like it.
 func (s *Sim) origin() *Options {
 	o, setup, faults := s.options, *s.c.setup, *s.faults
-	o.Setup, o.Faults, o.Marks = &setup, &faults, nil
+	o.Setup, o.Faults, o.Marks, o.Pulse = &setup, &faults, nil, nil
 	return &o
 }
 

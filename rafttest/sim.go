@@ -129,6 +129,7 @@ func (s *Sim) Run() Result {
 		}
 	}
 	if s.c.violation == nil && !s.brief {
+		s.options.Pulse.judges()
 		s.c.checkHistory(&s.workload.Model)
 	}
 	return Result{
@@ -156,6 +157,7 @@ func (s *Sim) runUntil(end uint64) {
 
 // do makes an action happen.
 func (s *Sim) do(a *Action) bool {
+	s.options.Pulse.begin(a)
 	place := s.recording.begin(a)
 	done := s.c.do(a)
 	s.recording.end(place, done)

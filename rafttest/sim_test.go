@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
 func simulate(t testing.TB, o Options) Result {
@@ -127,4 +129,18 @@ func TestAHandoverOfWhichNobodyIsToldSaysSo(t *testing.T) {
 	c.notHandedOver(c.members[0], c.members[1])
 	require.Equal(t, "member 1: it was asked to hand over to 2; long after that, it was told of nobody, and nobody leads",
 		c.violation.Detail)
+}
+
+func TestAPulseTellsHowFarARunIsAndChangesNothing(t *testing.T) {
+	var p Pulse
+	require.Equal(t, "the start of the cluster", p.Doing())
+	want := simulate(t, Options{Seed: 1, Duration: time.Second})
+	require.Equal(t, want, simulate(t, Options{Seed: 1, Duration: time.Second, Pulse: &p}))
+	require.GreaterOrEqual(t, p.Beats(), want.Events)
+	require.True(t, p.Judging())
+	require.Equal(t, "the history of the clients is looked at", p.Doing())
+	p.begin(&Action{Kind: ActDeliver, Message: Selector{Type: raftpb.MsgAppResp, From: 3}, Member: 1})
+	require.Equal(t, "deliver 3->1 MsgAppResp", p.Doing())
+	p.begin(&Action{Kind: ActCrash, Member: 2})
+	require.Equal(t, "crash 2", p.Doing())
 }

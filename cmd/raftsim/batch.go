@@ -19,9 +19,11 @@ type batch struct {
 	// failures is after how many failing seeds to stop.
 	failures int
 	// simulate runs one seed; nil: in a simulator, as spec says.
-	simulate func(seed uint64) (outcome, error)
+	simulate func(seed uint64, pulse *rafttest.Pulse) (outcome, error)
 	// watch is told now and then how far it is, with how long it has taken.
 	watch func(ended progressCount, passed time.Duration)
+	// dog notices runs that do not return; nil: one that knows how much memory is in use.
+	dog *watchdog
 }
 
 const (
@@ -35,6 +37,8 @@ const (
 type outcome struct {
 	rafttest.Result
 	marks *rafttest.Marks
+	// stack is what the run is doing, where it does not return.
+	stack []string
 }
 
 // tally is what came of many seeds.
@@ -47,7 +51,9 @@ type tally struct {
 	unfinished []uint64
 	// interrupted: the batch ended before it was done.
 	interrupted bool
-	seconds     float64
+	// stuck: one of the failures does not return, and goes on taking time and memory.
+	stuck   bool
+	seconds float64
 }
 
 func newTally() *tally { return &tally{marks: rafttest.NewMarks()} }
@@ -65,10 +71,10 @@ func (t *tally) add(o outcome) {
 }
 
 // simulate runs one seed.
-func (s *spec) simulate(seed uint64) (outcome, error) {
+func (s *spec) simulate(seed uint64, pulse *rafttest.Pulse) (outcome, error) {
 	o := outcome{marks: rafttest.NewMarks()}
 	options := s.options(seed)
-	options.Marks = o.marks
+	options.Marks, options.Pulse = o.marks, pulse
 	sim, err := rafttest.New(options)
 	if err != nil {
 		return outcome{}, err
@@ -127,6 +133,9 @@ func (b *batch) run(ctx context.Context) (*tally, error) {
 	// A worker that is given up leaves as soon as it ends its seed.
 	gone, giveUp := context.WithCancel(context.Background())
 	defer giveUp()
+	if b.dog == nil {
+		b.dog = newWatchdog()
+	}
 	var workers sync.WaitGroup
 	for range b.parallel {
 		workers.Go(func() { b.work(d, results, gone) })
@@ -154,7 +163,7 @@ func (b *batch) work(d *dealer, results chan<- finished, gone context.Context) {
 		if !ok {
 			return
 		}
-		o, err := simulate(seed)
+		o, err := b.dog.during(seed, simulate)
 		if err != nil || b.enough(o) {
 			d.close()
 		}
@@ -195,6 +204,11 @@ func (b *batch) collect(ctx context.Context, begin time.Time, d *dealer, results
 				return l, nil // what is under way has higher seeds
 			}
 		case <-ticker.C:
+			if stuck, _ := b.dog.look(); stuck != nil {
+				l.sum.stuck = true
+				l.add(*stuck)
+				return l, nil
+			}
 			if b.watch != nil {
 				b.watch(l.ended, time.Since(begin))
 			}
@@ -206,6 +220,10 @@ func (b *batch) collect(ctx context.Context, begin time.Time, d *dealer, results
 			d.close()
 			givenUp = time.After(grace)
 		case <-givenUp:
+			if _, idle := b.dog.look(); idle > grace/2 && !l.sum.interrupted {
+				givenUp = time.After(watchInterval) // soon it goes on, or is known to be stuck
+				continue
+			}
 			return l, nil
 		}
 	}

@@ -115,7 +115,7 @@ func (f *mutantFlags) search(ctx context.Context, binary, dir string, k *kill) e
 		if err != nil || !k.noticed() || k.Seed == 0 {
 			return err
 		}
-		o, err := (&spec{}).simulate(k.Seed)
+		o, err := (&spec{}).simulate(k.Seed, nil)
 		if err != nil || o.Violation == nil {
 			return err
 		}
@@ -295,7 +295,7 @@ func (f *mutantFlags) inProcess(ctx context.Context, binary string, args []strin
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
-	case errors.As(err, &exit) && exit.ExitCode() == exitViolation:
+	case errors.As(err, &exit) && json.Valid(stdout.Bytes()):
 	case errors.As(err, &exit):
 		return fmt.Errorf("%w: %w\n%s", errCrashed, err, lastLines(stderr.String()))
 	case err != nil:

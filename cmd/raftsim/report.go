@@ -34,6 +34,7 @@ type runReport struct {
 	// total is how many seeds were asked for, 0 for no end; flags what was simulated.
 	total uint64
 	flags string
+	stuck bool
 }
 
 // failure is a seed in which a rule was broken.
@@ -48,6 +49,8 @@ type failure struct {
 	Shrunk  int `json:"shrunk,omitempty"`
 	// Files show it.
 	Files []string `json:"files,omitempty"`
+	// Stack is what a run that does not return is doing, the innermost call first.
+	Stack []string `json:"stack,omitempty"`
 }
 
 func (b *batch) report(sum *tally) *runReport {
@@ -56,7 +59,7 @@ func (b *batch) report(sum *tally) *runReport {
 		VirtualSeconds: sum.virtual.Seconds(), Seconds: sum.seconds, Parallel: b.parallel,
 		EventsPerCorePerSec: rate(sum.events, sum.seconds) / float64(b.parallel),
 		Marks:               map[string]uint64{}, Failures: []failure{}, Unfinished: sum.unfinished, Interrupted: sum.interrupted,
-		total: b.seeds.count(), flags: b.spec.flags(),
+		total: b.seeds.count(), flags: b.spec.flags(), stuck: sum.stuck,
 	}
 	r.Missing = sum.marks.Missing()
 	for _, name := range sum.marks.Names() {
@@ -64,7 +67,7 @@ func (b *batch) report(sum *tally) *runReport {
 	}
 	for _, o := range sum.failures {
 		r.Failures = append(r.Failures, failure{
-			Seed: o.Seed, Rule: o.Violation.Rule, Detail: o.Violation.Detail, Events: o.Events,
+			Seed: o.Seed, Rule: o.Violation.Rule, Detail: o.Violation.Detail, Events: o.Events, Stack: o.stack,
 		})
 	}
 	return r
@@ -85,7 +88,7 @@ func (r *runReport) writeText(w io.Writer) error {
 		count(r.Events), count(r.Messages), count(r.Operations), virtual(r.VirtualSeconds), r.Seconds)
 	fmt.Fprintf(out, "  %s events/s per core, on %d\n", count(r.EventsPerCorePerSec), r.Parallel)
 	for _, seed := range r.Unfinished {
-		fmt.Fprintf(out, "  seed %d had not ended when the time was up\n", seed)
+		fmt.Fprintf(out, "  seed %d had not ended\n", seed)
 	}
 	r.writeMarks(out)
 	return out.Flush()
@@ -93,7 +96,11 @@ func (r *runReport) writeText(w io.Writer) error {
 
 // what says which rule is broken, where says what shows it.
 func (f *failure) what() string {
-	return fmt.Sprintf("BROKEN in seed %d: %s\n  %s\n", f.Seed, f.Rule, f.Detail)
+	text := fmt.Sprintf("BROKEN in seed %d: %s\n  %s\n", f.Seed, f.Rule, f.Detail)
+	for _, call := range f.Stack {
+		text += "    " + call + "\n"
+	}
+	return text
 }
 
 func (f *failure) where(flags string) string {
@@ -103,6 +110,10 @@ func (f *failure) where(flags string) string {
 	}
 	for _, path := range f.Files {
 		fmt.Fprintf(&b, "  %s\n", path)
+	}
+	if len(f.Files) == 0 {
+		fmt.Fprintf(&b, "  the same again: raftsim run -seed %d%s\n\n", f.Seed, flags)
+		return b.String()
 	}
 	fmt.Fprintf(&b, "  the whole run: raftsim view %d%s\n\n", f.Seed, flags)
 	return b.String()
@@ -116,13 +127,19 @@ func (r *runReport) headline() string {
 			runs += fmt.Sprintf(" of %d", r.total)
 		}
 	}
-	switch len(r.Failures) {
-	case 0:
-		return runs + ": no rule was broken"
-	case 1:
+	switch n := len(r.Failures); {
+	case n == 1 && r.stuck:
+		return runs + ": one does not return"
+	case n == 1:
 		return runs + ": one broke a rule"
+	case n > 1:
+		return fmt.Sprintf("%s: %d broke a rule", runs, n)
+	case r.Runs == 0:
+		return "no run has ended: nothing is known"
+	case len(r.Unfinished) > 0:
+		return fmt.Sprintf("%s: no rule was broken in them, but %d had not ended", runs, len(r.Unfinished))
 	default:
-		return fmt.Sprintf("%s: %d broke a rule", runs, len(r.Failures))
+		return runs + ": no rule was broken"
 	}
 }
 

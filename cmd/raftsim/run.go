@@ -107,8 +107,10 @@ func (f *runFlags) command(ctx context.Context, std streams) (int, error) {
 		if !f.json {
 			std.sayf("%s", broken.what()) // at once: what follows takes its time
 		}
-		if err := f.show(ctx, broken, std); err != nil {
-			return 0, err
+		if !sum.stuck { // else there is no time left, and no memory
+			if err := f.show(ctx, broken, std); err != nil {
+				return 0, err
+			}
 		}
 		if !f.json {
 			std.sayf("%s", broken.where(report.flags))
@@ -122,10 +124,14 @@ func (f *runFlags) command(ctx context.Context, std streams) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if len(sum.failures) > 0 {
+	switch {
+	case len(sum.failures) > 0:
 		return exitViolation, nil
+	case sum.seeds == 0:
+		return exitUsage, nil // nothing is known
+	default:
+		return exitPass, nil
 	}
-	return exitPass, nil
 }
 
 // show makes a failing run again, cuts it down, and writes what shows it. Where no

@@ -46,8 +46,8 @@ func TestMembersTimeAndFaultsAreHeeded(t *testing.T) {
 }
 
 // failingIn fakes a simulator in which some seeds fail.
-func failingIn(failing map[uint64]bool) func(uint64) (outcome, error) {
-	return func(seed uint64) (outcome, error) {
+func failingIn(failing map[uint64]bool) func(uint64, *rafttest.Pulse) (outcome, error) {
+	return func(seed uint64, _ *rafttest.Pulse) (outcome, error) {
 		o := outcome{marks: rafttest.NewMarks()}
 		o.Seed, o.Events = seed, 1
 		if failing[seed] {
@@ -73,14 +73,14 @@ func TestTheLowestFailingSeedsAreReportedWhoeverIsFirst(t *testing.T) {
 			overtaken := make(chan struct{})
 			b := &batch{
 				seeds: seedRange{first: 1, last: 50}, parallel: 4, failures: tt.failures,
-				simulate: func(seed uint64) (outcome, error) {
+				simulate: func(seed uint64, p *rafttest.Pulse) (outcome, error) {
 					switch seed {
 					case 5:
 						<-overtaken
 					case 6:
 						defer close(overtaken)
 					}
-					return fake(seed)
+					return fake(seed, p)
 				},
 			}
 			sum, err := b.run(t.Context())
@@ -102,11 +102,11 @@ func TestAFailureDoesNotWaitForHigherSeeds(t *testing.T) {
 	defer close(hangs)
 	b := &batch{
 		seeds: seedRange{first: 1, last: 2}, parallel: 2, failures: 1,
-		simulate: func(seed uint64) (outcome, error) {
+		simulate: func(seed uint64, p *rafttest.Pulse) (outcome, error) {
 			if seed == 2 {
 				<-hangs
 			}
-			return failingIn(map[uint64]bool{1: true})(seed)
+			return failingIn(map[uint64]bool{1: true})(seed, p)
 		},
 	}
 	sum, err := b.run(t.Context())
@@ -130,11 +130,11 @@ func TestAnEndedContextEndsABatch(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	b := &batch{
 		seeds: seedRange{first: 1, last: 1 << 40}, parallel: 2, failures: 1,
-		simulate: func(seed uint64) (outcome, error) {
+		simulate: func(seed uint64, p *rafttest.Pulse) (outcome, error) {
 			if seed == 10 {
 				cancel()
 			}
-			return failingIn(nil)(seed)
+			return failingIn(nil)(seed, p)
 		},
 	}
 	sum, err := b.run(ctx)
@@ -147,7 +147,7 @@ func TestAnErrorEndsABatch(t *testing.T) {
 	wrong := errors.New("wrong options")
 	b := &batch{
 		seeds: seedRange{first: 1, last: 1 << 40}, parallel: 2, failures: 1,
-		simulate: func(uint64) (outcome, error) { return outcome{}, wrong },
+		simulate: func(uint64, *rafttest.Pulse) (outcome, error) { return outcome{}, wrong },
 	}
 	_, err := b.run(t.Context())
 	assert.ErrorIs(t, err, wrong)
@@ -157,7 +157,7 @@ func TestSeedsThatHaveNotEndedAreNamed(t *testing.T) {
 	l := &ledger{next: 1, failures: 1, early: map[uint64]outcome{}, sum: newTally()}
 	fake := failingIn(map[uint64]bool{6: true})
 	for _, seed := range []uint64{1, 3, 6, 4} {
-		o, err := fake(seed)
+		o, err := fake(seed, nil)
 		require.NoError(t, err)
 		assert.Equal(t, seed == 6 || seed == 4, l.add(o), "enough once one has failed")
 	}
