@@ -15,6 +15,34 @@ import (
 // connections cost little, and small requests are served whatever large ones do.
 const freeBytes = 16 << 10
 
+// unreadBodyTimeout is how long the server waits for what nobody reads of a body: it
+// does so before it uses the connection again, and before it ends it.
+const unreadBodyTimeout = time.Second
+
+// LimitBodies limits the time that bodies take which next does not read. A handler that
+// reads one sets another deadline; requests without a body are watched by the server,
+// which a deadline would disturb.
+func LimitBodies(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength != 0 {
+			// Not every ResponseWriter has a deadline; those of a server do.
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unreadBodyTimeout))
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// bodiless refuses requests with a body: it would silently mean nothing.
+func bodiless(serve endpoint) endpoint {
+	return func(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
+		if r.ContentLength != 0 {
+			w.Header().Set("Connection", "close") // the body is not waited for
+			return errorf(http.StatusBadRequest, "%s takes no body here", r.Method)
+		}
+		return serve(ctx, w, r)
+	}
+}
+
 // share takes part of the memory that all bodies have together, for one of size bytes.
 func (h *Handler) share(w http.ResponseWriter, of *semaphore.Weighted, size int) (release func(), err error) {
 	n := int64(max(size-freeBytes, 0))

@@ -97,26 +97,26 @@ func New(store Store, opts Options) *Handler {
 	h.routes()
 	h.inspection()
 	h.pages()
-	h.guarded = h.observed(h.guard(http.HandlerFunc(h.route)))
+	h.guarded = LimitBodies(h.observed(h.guard(http.HandlerFunc(h.route))))
 	return h
 }
 
 func (h *Handler) routes() {
 	h.kvByKey = methods{
-		{http.MethodGet, h.getKey},
+		{http.MethodGet, bodiless(h.getKey)},
 		{http.MethodPut, h.putKey},
-		{http.MethodDelete, h.deleteKey},
+		{http.MethodDelete, bodiless(h.deleteKey)},
 	}
 	h.mux = http.NewServeMux()
-	h.mux.Handle("/members", h.serve(methods{{http.MethodGet, h.getMembers}}))
+	h.mux.Handle("/members", h.serve(methods{{http.MethodGet, bodiless(h.getMembers)}}))
 	h.mux.Handle("/members/{id}", h.serve(methods{
 		{http.MethodPost, h.postMember},
-		{http.MethodDelete, h.deleteMember},
+		{http.MethodDelete, bodiless(h.deleteMember)},
 	}))
-	h.mux.Handle("/members/{id}/leader", h.serve(methods{{http.MethodPost, h.postLeader}}))
-	h.mux.Handle("/backup", h.serve(methods{{http.MethodGet, h.getBackup}}))
-	h.mux.Handle("/status", h.serve(methods{{http.MethodGet, h.getStatus}}))
-	h.mux.Handle("/healthz", h.serve(methods{{http.MethodGet, h.getHealth}}))
+	h.mux.Handle("/members/{id}/leader", h.serve(methods{{http.MethodPost, bodiless(h.postLeader)}}))
+	h.mux.Handle("/backup", h.serve(methods{{http.MethodGet, bodiless(h.getBackup)}}))
+	h.mux.Handle("/status", h.serve(methods{{http.MethodGet, bodiless(h.getStatus)}}))
+	h.mux.Handle("/healthz", h.serve(methods{{http.MethodGet, bodiless(h.getHealth)}}))
 	h.mux.Handle("/", h.serve(nil))
 }
 
@@ -151,12 +151,12 @@ func isKeyPath(r *http.Request) bool {
 	return path == "/kv" || strings.HasPrefix(path, kvPrefix)
 }
 
-// handled makes an endpoint of a handler.
+// handled makes an endpoint of a handler that reads no body.
 func handled(h http.Handler) endpoint {
-	return func(_ context.Context, w http.ResponseWriter, r *http.Request) error {
+	return bodiless(func(_ context.Context, w http.ResponseWriter, r *http.Request) error {
 		h.ServeHTTP(w, r)
 		return nil
-	}
+	})
 }
 
 // endpoint answers a request or returns why it cannot.

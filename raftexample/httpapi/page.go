@@ -72,7 +72,7 @@ func (h *Handler) pages() {
 	if h.opts.Cluster == nil {
 		return
 	}
-	h.mux.Handle("/cluster", h.serve(methods{{http.MethodGet, h.getCluster}}))
+	h.mux.Handle("/cluster", h.serve(methods{{http.MethodGet, bodiless(h.getCluster)}}))
 	files, err := fs.Sub(pageFiles, "page")
 	if err != nil {
 		panic(err) // they are part of the program

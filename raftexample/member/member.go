@@ -222,13 +222,13 @@ const maxPeerConns = 256
 // servePeers begins to answer at the address for peers: with 503 until serve.
 func (m *Member) servePeers() {
 	m.peerServer = &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		Handler: httpapi.LimitBodies(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if handler := m.forPeers.Load(); handler != nil {
 				handler.ServeHTTP(w, r)
 				return
 			}
 			http.Error(w, "this member is starting", http.StatusServiceUnavailable)
-		}),
+		})),
 		BaseContext:       func(net.Listener) context.Context { return m.serving },
 		ReadHeaderTimeout: 5 * time.Second,
 		// It does not bind connections that the transport has taken over.

@@ -1,0 +1,31 @@
+package member_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-289bd6ac/raft/raftexample/member"
+)
+
+// Whoever reaches the address for peers must not hold connections by a body that never
+// comes, be it after an answer or before it.
+func TestPeersAreNotWaitedForToSendWhatNobodyReads(t *testing.T) {
+	c := newCluster(t, 1, member.Config{})
+	c.leader()
+	for _, line := range []string{"POST /nowhere", "GET /raftexample/v1/membership", "DELETE /raftexample/v1/members/2"} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(c.url(1), "http://"))
+		require.NoError(t, err)
+		require.NoError(t, conn.SetDeadline(time.Now().Add(5*time.Second)))
+		_, err = fmt.Fprintf(conn, "%s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n", line)
+		require.NoError(t, err)
+		_, err = io.Copy(io.Discard, conn)
+		require.NoError(t, err, "the member must end the connection")
+		require.NoError(t, conn.Close())
+	}
+}
