@@ -39,7 +39,10 @@ func (h *Handler) getBackup(ctx context.Context, w http.ResponseWriter, r *http.
 }
 
 func (h *Handler) openBackup(ctx context.Context) (io.ReadCloser, error) {
-	ctx, end := h.begin(ctx)
+	ctx, end, err := h.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
 	defer end()
 	return h.store.Backup(ctx)
 }

@@ -63,7 +63,10 @@ const maxReads = 16
 func (h *Handler) read(
 	ctx context.Context, w http.ResponseWriter, stale bool, take func() (size int, err error),
 ) (release func(), err error) {
-	ctx, end := h.begin(ctx)
+	ctx, end, err := h.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
 	defer end()
 	if !stale {
 		if err := h.store.Barrier(ctx); err != nil {

@@ -102,27 +102,41 @@ func hangUp(conn net.Conn) {
 	_ = conn.Close() // nothing can be done
 }
 
-// serving keeps the connection of the request with that context until the returned
-// function is called: what has been handed to the store is worth an answer.
-func serving(ctx context.Context) (done func()) {
+// serving keeps the connection of the request with that context until done is called:
+// what has been handed to the store is worth an answer. A quarter of the connections is
+// never kept, so that those who ask how this member is find room whatever the store
+// does; ok is false where the request would take of that.
+func serving(ctx context.Context) (done func(), ok bool) {
 	g, ok := ctx.Value(connKey{}).(*connGuard)
 	if !ok {
-		return func() {}
+		return func() {}, true
 	}
-	g.conns.setWaiting(g.conn, false)
-	return func() { g.conns.setWaiting(g.conn, true) }
+	if !g.conns.keep(g.conn) {
+		return nil, false
+	}
+	return func() { g.conns.letGo(g.conn) }, true
 }
 
-func (c *conns) setWaiting(conn net.Conn, waits bool) {
+// keep takes the connection out of those that may be ended, unless too many are.
+func (c *conns) keep(conn net.Conn) (kept bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, ok := c.open[conn]
-	switch {
-	case !ok: // it was ended
-	case waits && e.place == nil:
+	if !ok || e.place == nil {
+		return true // it was ended, or is kept already
+	}
+	if len(c.open)-c.waiting.Len() >= c.max-c.max/4 {
+		return false
+	}
+	c.waiting.Remove(e.place)
+	e.place = nil
+	return true
+}
+
+func (c *conns) letGo(conn net.Conn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.open[conn]; ok && e.place == nil {
 		e.place = c.waiting.PushBack(e)
-	case !waits && e.place != nil:
-		c.waiting.Remove(e.place)
-		e.place = nil
 	}
 }

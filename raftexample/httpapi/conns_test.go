@@ -185,3 +185,27 @@ func TestFewValuesAreReadAtATime(t *testing.T) {
 		require.EqualValues(t, 200, served.Load()+refused.Load())
 	})
 }
+
+// Without a leader, all who write wait. Whoever asks how this member is must get an
+// answer all the same.
+func TestRequestsThatWaitForTheStoreLeaveRoomForThoseThatAskHowItIs(t *testing.T) {
+	const limit = 8
+	store := newFakeStore()
+	store.block = true
+	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "some 1\n") })
+	addr := serve(t, store, httpapi.Options{MaxConns: limit, Timeout: time.Minute, Metrics: metrics}, t.Context())
+	const put = "PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nv"
+	for range limit * 3 / 4 {
+		dial(t, addr, put)
+		receive(t, store.entered, "the request must reach the store")
+	}
+	for range limit {
+		status, body := answer(t, dial(t, addr, put))
+		require.Equal(t, 503, status, "no more wait")
+		require.Contains(t, body, httpapi.CodeUnavailable)
+	}
+	for _, path := range []string{"/healthz", "/metrics", "/status"} {
+		status, _ := answer(t, dial(t, addr, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"))
+		require.Equal(t, 200, status, path)
+	}
+}

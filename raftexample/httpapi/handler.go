@@ -34,7 +34,8 @@ type Options struct {
 	// 503. It is at least MaxValueBytes. Default 32 MiB.
 	MaxBodyBytes int64
 	// MaxConns limits the connections of NewServer: beyond it, the one that has waited
-	// for its client longest is ended. Default 1024.
+	// for its client longest is ended. Requests that wait for the store take up to three
+	// quarters of them, and get 503 beyond. Default 1024.
 	MaxConns int
 	// Token is what clients must send. Default: none.
 	Token *Token
@@ -137,13 +138,16 @@ func (h *Handler) route(w http.ResponseWriter, r *http.Request) {
 }
 
 // begin limits the time of a call of the store, and keeps the connection meanwhile.
-func (h *Handler) begin(ctx context.Context) (context.Context, func()) {
-	done := serving(ctx)
+func (h *Handler) begin(ctx context.Context) (_ context.Context, end func(), _ error) {
+	done, ok := serving(ctx)
+	if !ok {
+		return nil, nil, errorf(http.StatusServiceUnavailable, "too many requests wait for the store: try again")
+	}
 	ctx, cancel := context.WithTimeout(ctx, h.opts.Timeout)
 	return ctx, func() {
 		cancel()
 		done()
-	}
+	}, nil
 }
 
 func isKeyPath(r *http.Request) bool {

@@ -132,7 +132,10 @@ func commandOf(r *http.Request, op kvstore.Op) (kvstore.Command, error) {
 }
 
 func (h *Handler) writeKey(ctx context.Context, w http.ResponseWriter, cmd kvstore.Command) error {
-	ctx, end := h.begin(ctx)
+	ctx, end, err := h.begin(ctx)
+	if err != nil {
+		return err
+	}
 	defer end()
 	res, err := h.store.Write(ctx, cmd)
 	if res.Repeated {

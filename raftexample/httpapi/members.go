@@ -79,7 +79,10 @@ func (h *Handler) postLeader(ctx context.Context, w http.ResponseWriter, r *http
 
 // change makes a change within the time limit and answers 204.
 func (h *Handler) change(ctx context.Context, w http.ResponseWriter, make func(context.Context) error) error {
-	ctx, end := h.begin(ctx)
+	ctx, end, err := h.begin(ctx)
+	if err != nil {
+		return err
+	}
 	defer end()
 	if err := make(ctx); err != nil {
 		return err
