@@ -28,8 +28,9 @@ func (c *machines) restore(file string) *machines {
 		"--listen-client", addrs[3]}, common...)
 	next.start(1)
 	next.leader()
-	next.eventually(204, 1, "POST", "/members/2", two)
+	next.eventually(204, 1, "POST", "/members/2?learner=true", two)
 	next.start(2)
+	next.eventually(204, 1, "POST", "/members/2", "")
 	next.eventually(200, 2, "GET", "/healthz", "")
 	return next
 }

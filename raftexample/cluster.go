@@ -20,10 +20,11 @@ const membersUsage = `raftexample members prints the members, or changes them:
   members lead ID       it becomes the leader
 
   --learner    add or make it one without a vote
+  --force      add or remove also where that may cost the cluster its majority
 ` + remoteUsage
 
 func membersCommand(set *flag.FlagSet) func(context.Context, []string, streams) error {
-	learner := set.Bool("learner", false, "")
+	learner, force := set.Bool("learner", false, ""), set.Bool("force", false, "")
 	return asking(set, func(ctx context.Context, c *client.Client, args []string, s streams) error {
 		if len(args) == 0 {
 			return printMembers(ctx, c, s)
@@ -35,13 +36,17 @@ func membersCommand(set *flag.FlagSet) func(context.Context, []string, streams) 
 		if err != nil || id == 0 {
 			return usagef("%q is no id of a member", args[1])
 		}
+		safety := raftnode.Checked
+		if *force {
+			safety = raftnode.Forced
+		}
 		switch {
 		case args[0] == "add" && len(args) == 2:
-			return c.SetMember(ctx, id, "", *learner)
+			return c.SetMember(ctx, id, "", *learner, safety)
 		case args[0] == "add" && len(args) == 3:
-			return c.SetMember(ctx, id, args[2], *learner)
+			return c.SetMember(ctx, id, args[2], *learner, safety)
 		case args[0] == "remove" && len(args) == 2:
-			return c.RemoveMember(ctx, id)
+			return c.RemoveMember(ctx, id, safety)
 		case args[0] == "lead" && len(args) == 2:
 			return c.TransferLeader(ctx, id)
 		}

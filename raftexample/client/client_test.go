@@ -17,6 +17,7 @@ import (
 
 	"github.com/seed-289bd6ac/raft/raftexample/client"
 	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
+	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
 // script is a member that answers as it is told, and then with the last answer.
@@ -158,7 +159,7 @@ func TestAChangeOfTheMembershipIsRepeatedOnlyWithoutEffect(t *testing.T) {
 	} {
 		_, one := serve(t, tt.answer)
 		second, two := serve(t, says(204, ""))
-		err := open(t, nobody(t), one, two).RemoveMember(t.Context(), 2)
+		err := open(t, nobody(t), one, two).RemoveMember(t.Context(), 2, raftnode.Checked)
 		require.Equal(t, tt.again, err == nil, "%s: %v", tt.name, err)
 		require.Equal(t, tt.again, second.count() == 1, tt.name)
 	}

@@ -128,13 +128,19 @@ func (c *Client) Members(ctx context.Context) ([]raftnode.Member, error) {
 func memberPath(id uint64) string { return "/members/" + strconv.FormatUint(id, 10) }
 
 // SetMember adds, promotes, demotes or moves a member: see httpapi.Store.
-func (c *Client) SetMember(ctx context.Context, id uint64, peerURL string, learner bool) error {
-	return c.change(ctx, http.MethodPost, memberPath(id)+"?learner="+strconv.FormatBool(learner), peerURL)
+func (c *Client) SetMember(ctx context.Context, id uint64, peerURL string, learner bool, safety raftnode.Safety) error {
+	query := httpapi.SafetyQuery(safety)
+	query.Set("learner", strconv.FormatBool(learner))
+	return c.change(ctx, http.MethodPost, memberPath(id)+"?"+query.Encode(), peerURL)
 }
 
 // RemoveMember removes a member.
-func (c *Client) RemoveMember(ctx context.Context, id uint64) error {
-	return c.change(ctx, http.MethodDelete, memberPath(id), "")
+func (c *Client) RemoveMember(ctx context.Context, id uint64, safety raftnode.Safety) error {
+	path := memberPath(id)
+	if query := httpapi.SafetyQuery(safety); len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	return c.change(ctx, http.MethodDelete, path, "")
 }
 
 // TransferLeader makes the member the leader.

@@ -17,6 +17,10 @@
 //	GET    /metrics              200, for Prometheus
 //	GET    /debug/pprof/         200 where profiling is on
 //
+// A change of the membership that may cost the cluster its majority is answered with 409:
+// one after which the voters that the leader hears from would be no majority, and a new voter
+// while another is silent. ?force=true makes it all the same.
+//
 // The key is everything after /kv/, percent-decoded once: it may hold any bytes.
 //
 // The ETag of a key is its revision, in quotes: GET and PUT tell it. A PUT or DELETE

@@ -18,6 +18,7 @@ type change struct {
 	id      uint64
 	url     string
 	learner bool
+	safety  raftnode.Safety
 }
 
 // fakeStore keeps keys in a map and answers err where it is set. With block set,
@@ -160,12 +161,12 @@ func (s *fakeStore) record(ctx context.Context, c change) error {
 	return nil
 }
 
-func (s *fakeStore) SetMember(ctx context.Context, id uint64, url string, learner bool) error {
-	return s.record(ctx, change{"set", id, url, learner})
+func (s *fakeStore) SetMember(ctx context.Context, id uint64, url string, learner bool, safety raftnode.Safety) error {
+	return s.record(ctx, change{"set", id, url, learner, safety})
 }
 
-func (s *fakeStore) RemoveMember(ctx context.Context, id uint64) error {
-	return s.record(ctx, change{what: "remove", id: id})
+func (s *fakeStore) RemoveMember(ctx context.Context, id uint64, safety raftnode.Safety) error {
+	return s.record(ctx, change{what: "remove", id: id, safety: safety})
 }
 
 func (s *fakeStore) TransferLeader(ctx context.Context, id uint64) error {

@@ -100,7 +100,8 @@ func TestEachRequestGetsItsStatus(t *testing.T) {
 		{"a peer URL of another scheme is refused", "POST", "/members/4", "ftp://h:1", 400, "http"},
 		{"a long peer URL is refused", "POST", "/members/4", "http://" + strings.Repeat("h", 4096), 413, "more than"},
 		{"a member is removed", "DELETE", "/members/2", "", 204, ""},
-		{"a removal with a parameter is refused", "DELETE", "/members/2?force=1", "", 400, "unknown parameter"},
+		{"a removal with a parameter is refused", "DELETE", "/members/2?learner=true", "", 400, "unknown parameter"},
+		{"an unclear force is refused", "DELETE", "/members/2?force=1", "", 400, "true or false"},
 		{"a member is not got", "GET", "/members/2", "", 405, "GET is not allowed"},
 		{"leadership is transferred", "POST", "/members/2/leader", "", 204, ""},
 		{"leadership of no member is refused", "POST", "/members/x/leader", "", 400, "number"},
@@ -194,17 +195,19 @@ func TestMembershipRequestsReachTheStoreAsSent(t *testing.T) {
 	h := httpapi.New(store, httpapi.Options{})
 	for _, rq := range [][3]string{
 		{"POST", "/members/4?learner=true", " http://h:1\n"},
-		{"POST", "/members/4?learner=false", ""},
+		{"POST", "/members/4?learner=false&force=true", ""},
 		{"POST", "/members/4/leader", ""},
 		{"DELETE", "/members/4", ""},
+		{"DELETE", "/members/5?force=true", ""},
 	} {
 		require.Equal(t, 204, request(t, h, rq[0], rq[1], rq[2]).Code)
 	}
 	require.Equal(t, []change{
 		{what: "set", id: 4, url: "http://h:1", learner: true},
-		{what: "set", id: 4},
+		{what: "set", id: 4, safety: raftnode.Forced},
 		{what: "lead", id: 4},
 		{what: "remove", id: 4},
+		{what: "remove", id: 5, safety: raftnode.Forced},
 	}, store.changes)
 }
 

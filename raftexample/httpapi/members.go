@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -26,18 +27,47 @@ func memberID(r *http.Request) (uint64, error) {
 	return id, nil
 }
 
+// yes reads a parameter that is true or false, and false where it is left out.
+func yes(q url.Values, name string) (bool, error) {
+	v := q.Get(name)
+	if q.Has(name) && v != "true" && v != "false" {
+		return false, errorf(http.StatusBadRequest, "%s %q: say true or false", name, v)
+	}
+	return v == "true", nil
+}
+
+// SafetyQuery returns the parameters of a request that say so.
+func SafetyQuery(safety raftnode.Safety) url.Values {
+	if safety == raftnode.Forced {
+		return url.Values{"force": {"true"}}
+	}
+	return url.Values{}
+}
+
+func safetyOf(q url.Values) (raftnode.Safety, error) {
+	force, err := yes(q, "force")
+	if force {
+		return raftnode.Forced, nil
+	}
+	return raftnode.Checked, err
+}
+
 func (h *Handler) postMember(ctx context.Context, w http.ResponseWriter, r *http.Request) error {
 	id, err := memberID(r)
 	if err != nil {
 		return err
 	}
-	q, err := query(r, "learner")
+	q, err := query(r, "learner", "force")
 	if err != nil {
 		return err
 	}
-	learner := q.Get("learner") == "true"
-	if v := q.Get("learner"); q.Has("learner") && v != "true" && v != "false" {
-		return errorf(http.StatusBadRequest, "learner %q: say true or false", v)
+	learner, err := yes(q, "learner")
+	if err != nil {
+		return err
+	}
+	safety, err := safetyOf(q)
+	if err != nil {
+		return err
 	}
 	body, release, err := h.readBody(w, r, maxURLBytes)
 	if err != nil {
@@ -51,7 +81,7 @@ func (h *Handler) postMember(ctx context.Context, w http.ResponseWriter, r *http
 		}
 	}
 	return h.change(ctx, w, func(ctx context.Context) error {
-		return h.store.SetMember(ctx, id, peerURL, learner)
+		return h.store.SetMember(ctx, id, peerURL, learner, safety)
 	})
 }
 
@@ -60,10 +90,15 @@ func (h *Handler) deleteMember(ctx context.Context, w http.ResponseWriter, r *ht
 	if err != nil {
 		return err
 	}
-	if _, err := query(r); err != nil {
+	q, err := query(r, "force")
+	if err != nil {
 		return err
 	}
-	return h.change(ctx, w, func(ctx context.Context) error { return h.store.RemoveMember(ctx, id) })
+	safety, err := safetyOf(q)
+	if err != nil {
+		return err
+	}
+	return h.change(ctx, w, func(ctx context.Context) error { return h.store.RemoveMember(ctx, id, safety) })
 }
 
 func (h *Handler) postLeader(ctx context.Context, w http.ResponseWriter, r *http.Request) error {

@@ -32,9 +32,9 @@ type Store interface {
 	Members() []raftnode.Member
 	// SetMember adds the member as a voter or a learner, promotes, demotes or moves
 	// it. An empty url keeps the one of a known member.
-	SetMember(ctx context.Context, id uint64, url string, learner bool) error
+	SetMember(ctx context.Context, id uint64, url string, learner bool, safety raftnode.Safety) error
 	// RemoveMember returns nil once the member is removed.
-	RemoveMember(ctx context.Context, id uint64) error
+	RemoveMember(ctx context.Context, id uint64, safety raftnode.Safety) error
 	// TransferLeader returns nil once the member leads.
 	TransferLeader(ctx context.Context, id uint64) error
 

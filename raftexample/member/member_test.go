@@ -334,7 +334,7 @@ func TestAMemberThatWasNotAddedIsToldSo(t *testing.T) {
 	require.NoError(t, err)
 	second := c.join(2, listener)
 	require.Error(t, errorOf(c.ask(2, "GET", "/healthz", "")))
-	c.must(204, 1, "POST", "/members/2", c.url(2))
+	c.must(204, 1, "POST", "/members/2?learner=true", c.url(2))
 	require.Equal(t, "1", c.get(2, "a"))
 	require.Len(t, second.Status().Members, 2)
 }

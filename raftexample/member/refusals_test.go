@@ -29,3 +29,28 @@ func TestPeersAreNotWaitedForToSendWhatNobodyReads(t *testing.T) {
 		require.NoError(t, conn.Close())
 	}
 }
+
+// One removal, or a member that never comes, must not end a cluster that works.
+func TestTheMajorityIsNotGivenAwayUnlessThatIsForced(t *testing.T) {
+	c := newCluster(t, 3, member.Config{})
+	leader := c.leader()
+	away := c.follower()
+	c.shutdown(away)
+	require.Eventually(t, func() bool {
+		for _, p := range c.members[leader].Status().Peers {
+			if p.ID == away {
+				return !p.Active
+			}
+		}
+		return false
+	}, 10*time.Second, time.Millisecond, "the leader must miss it")
+	asked := 6 - leader - away
+	refused := c.must(409, asked, "DELETE", fmt.Sprint("/members/", asked), "")
+	require.Contains(t, refused.body, "lose its majority")
+	refused = c.must(409, asked, "POST", "/members/9", "http://127.0.0.1:1")
+	require.Contains(t, refused.body, "is new")
+	c.put(asked, "a", "1")
+
+	c.must(204, asked, "POST", "/members/9?force=true", "http://127.0.0.1:1")
+	require.Contains(t, c.must(200, asked, "GET", "/members", "").body, `"id":9`)
+}

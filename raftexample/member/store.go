@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/seed-289bd6ac/raft"
+	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
@@ -29,21 +29,21 @@ type store struct {
 }
 
 // SetMember implements httpapi.Store.
-func (s *store) SetMember(ctx context.Context, id uint64, peerURL string, learner bool) error {
-	query := url.Values{}
+func (s *store) SetMember(ctx context.Context, id uint64, peerURL string, learner bool, safety raftnode.Safety) error {
+	query := httpapi.SafetyQuery(safety)
 	if learner {
 		query.Set("learner", "true")
 	}
 	return s.atLeader(ctx,
-		func() error { return s.Node.SetMember(ctx, id, peerURL, learner) },
+		func() error { return s.Node.SetMember(ctx, id, peerURL, learner, safety) },
 		http.MethodPost, memberPath(id, "", query), peerURL)
 }
 
 // RemoveMember implements httpapi.Store.
-func (s *store) RemoveMember(ctx context.Context, id uint64) error {
+func (s *store) RemoveMember(ctx context.Context, id uint64, safety raftnode.Safety) error {
 	return s.atLeader(ctx,
-		func() error { return s.Node.RemoveMember(ctx, id) },
-		http.MethodDelete, memberPath(id, "", nil), "")
+		func() error { return s.Node.RemoveMember(ctx, id, safety) },
+		http.MethodDelete, memberPath(id, "", httpapi.SafetyQuery(safety)), "")
 }
 
 // TransferLeader implements httpapi.Store.

@@ -368,10 +368,10 @@ func TestNothingThatAMemberPassesOnFollowsItsRemoval(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			b := newBench(t, Config{})
-			b.raft.setStatus(raft.Status{BasicStatus: raft.BasicStatus{ID: 1, RaftState: raft.StateLeader}})
+			b.leading(t)
 			b.raft.change = func(context.Context, raftpb.ConfChangeI) error { return tt.refused }
 			b.led(1, 4)
-			go func() { _ = b.RemoveMember(within(t, time.Hour), 3) }() // nobody applies it
+			go func() { _ = b.RemoveMember(within(t, time.Hour), 3, Checked) }() // nobody applies it
 			synctest.Wait()
 			prop := &raftpb.Message{Type: raftpb.MsgProp, From: tt.from, To: 1, Term: tt.term, Entries: entries(0, 0)}
 			require.NoError(t, b.Process(t.Context(), prop))
@@ -442,11 +442,11 @@ func TestALeaderThatIsToBeRemovedIsHeardByTheNextOneFirst(t *testing.T) {
 		b := newBench(t, Config{})
 		b.raft.setStatus(raft.Status{
 			BasicStatus: raft.BasicStatus{ID: 1, RaftState: raft.StateLeader},
-			Progress:    []raft.PeerStatus{{ID: 2, RecentActive: true}},
+			Progress:    []raft.PeerStatus{{ID: 2, RecentActive: true}, {ID: 3, RecentActive: true}},
 		})
 		b.raft.transfer = func(context.Context, uint64) error { return nil }
 		start := time.Now()
-		require.Equal(t, raft.ErrNotLeader, b.RemoveMember(t.Context(), 1))
+		require.Equal(t, raft.ErrNotLeader, b.RemoveMember(t.Context(), 1, Checked))
 		require.Equal(t, graceTicks*b.cfg.TickInterval, time.Since(start))
 	})
 }
@@ -475,7 +475,7 @@ func TestAChangeThatHasWaitedIsProposedUnderTheLeaderOfNow(t *testing.T) {
 			}
 			b.led(1, 1)
 			done := make(chan error, 1)
-			go func() { done <- b.RemoveMember(within(t, time.Minute), 3) }()
+			go func() { done <- b.RemoveMember(within(t, time.Minute), 3, Checked) }()
 			synctest.Wait()
 			b.led(raft.None, 2)
 			b.led(1, 3)

@@ -15,12 +15,12 @@ import (
 // SetMember adds a member as a voter or a learner, promotes, demotes or moves it,
 // and returns nil once that is applied here. An empty url keeps the one of a known
 // member. Where nothing would change, nothing is proposed. A learner is promoted
-// when it has caught up.
+// when it has caught up. With Checked, a change that may cost the majority is refused.
 //
 // Only the leader takes changes, since only it can tell why one is refused: others
 // return raft.ErrNotLeader, without effect. Further errors match ErrInvalid,
 // ErrConflict, raft.ErrConfChangeRefused, ErrNotServed or ErrUnknownOutcome.
-func (n *Node) SetMember(ctx context.Context, id uint64, peerURL string, learner bool) error {
+func (n *Node) SetMember(ctx context.Context, id uint64, peerURL string, learner bool, safety Safety) error {
 	if err := n.mustLead(); err != nil {
 		return err
 	}
@@ -46,6 +46,11 @@ func (n *Node) SetMember(ctx context.Context, id uint64, peerURL string, learner
 		change.Type = raftpb.ConfChangeAddLearnerNode
 	case isKnown:
 		if err := n.awaitCaughtUp(ctx, id); err != nil {
+			return err
+		}
+	}
+	if safety == Checked && change.Type != raftpb.ConfChangeUpdateNode {
+		if err := n.requireMajority(ctx, change); err != nil {
 			return err
 		}
 	}
@@ -105,12 +110,18 @@ func (n *Node) awaitCaughtUp(ctx context.Context, id uint64) error {
 // RemoveMember removes a member and returns nil once that is applied here. A
 // leader that is to remove itself hands leadership over first, and leaves the rest
 // to the new leader. Errors are those of SetMember.
-func (n *Node) RemoveMember(ctx context.Context, id uint64) error {
+func (n *Node) RemoveMember(ctx context.Context, id uint64, safety Safety) error {
 	if err := n.mustLead(); err != nil {
 		return err
 	}
 	if _, ok := find(n.Members(), id); !ok {
 		return conflictf("%d is not a member", id)
+	}
+	change := &raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode, NodeId: id}
+	if safety == Checked {
+		if err := n.requireMajority(ctx, change); err != nil {
+			return err
+		}
 	}
 	if id == n.cfg.ID {
 		if target := n.successor(); target != raft.None {
@@ -120,7 +131,7 @@ func (n *Node) RemoveMember(ctx context.Context, id uint64) error {
 			return raft.ErrNotLeader
 		}
 	}
-	return n.changeMembership(ctx, &raftpb.ConfChange{Type: raftpb.ConfChangeRemoveNode, NodeId: id})
+	return n.changeMembership(ctx, change)
 }
 
 // errChangePending: another change had to be applied before this one can be judged.

@@ -61,7 +61,7 @@ func TestARetryIsAnsweredWithTheFirstResultWhateverHappenedMeanwhile(t *testing.
 	}, "a compacted log")
 	back := c.start(away.id, away.fs, nil)
 	retry(back, "after a snapshot")
-	c.change(func(r *replica) error { return r.SetMember(c.context(), 4, urlOf(4), false) })
+	c.change(func(r *replica) error { return r.SetMember(c.context(), 4, urlOf(4), false, raftnode.Checked) })
 	fresh := c.start(4, vfs.NewMem(), nil)
 	retry(fresh, "by a member that is new")
 	require.Equal(t, "changed", c.get(fresh, "a"))

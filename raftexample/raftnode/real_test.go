@@ -99,7 +99,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	c := newCluster(t, 3, raftnode.Config{RemovalGrace: 200 * time.Millisecond}, memFS)
 	c.put(c.leader(), "a", "1")
 
-	c.change(func(r *replica) error { return r.SetMember(c.context(), 4, urlOf(4), true) })
+	c.change(func(r *replica) error { return r.SetMember(c.context(), 4, urlOf(4), true, raftnode.Checked) })
 	fourth := c.start(4, vfs.NewMem(), nil)
 	c.eventually(func() bool { return fourth.IsMember() }, "the learner has the configuration")
 	require.Equal(t, "1", c.get(fourth, "a"), "a learner serves linearizable reads")
@@ -107,13 +107,13 @@ func TestMembersComeAndGo(t *testing.T) {
 
 	c.change(func(r *replica) error { return r.TransferLeader(c.context(), r.id) })
 	require.ErrorIs(t, c.leader().TransferLeader(c.context(), 4), raftnode.ErrConflict, "a learner cannot lead")
-	c.change(func(r *replica) error { return r.SetMember(c.context(), 4, "", false) })
+	c.change(func(r *replica) error { return r.SetMember(c.context(), 4, "", false, raftnode.Checked) })
 	c.change(func(r *replica) error { return r.TransferLeader(c.context(), 4) })
 	c.eventually(func() bool { return c.leader().id == 4 }, "the new voter leads")
 	c.put(fourth, "a", "3")
 
 	// A leader that is to go hands over first.
-	c.change(func(r *replica) error { return r.RemoveMember(c.context(), 4) })
+	c.change(func(r *replica) error { return r.RemoveMember(c.context(), 4, raftnode.Checked) })
 	require.Equal(t, "3", c.get(c.replicas[1], "a"))
 	require.Len(t, c.replicas[1].Members(), 3)
 	// Mostly it learns of that from the log; if not, by asking, which is not the part
@@ -122,13 +122,13 @@ func TestMembersComeAndGo(t *testing.T) {
 	<-fourth.Done()
 	require.ErrorIs(t, fourth.Err(), raftnode.ErrRemoved)
 
-	err := c.leader().RemoveMember(c.context(), 4)
+	err := c.leader().RemoveMember(c.context(), 4, raftnode.Checked)
 	require.ErrorIs(t, err, raftnode.ErrConflict)
 }
 
 func TestTheLastVoterStays(t *testing.T) {
 	c := newCluster(t, 1, raftnode.Config{}, memFS)
-	err := c.leader().RemoveMember(c.context(), 1)
+	err := c.leader().RemoveMember(c.context(), 1, raftnode.Checked)
 	require.Error(t, err)
 	require.NotErrorIs(t, err, raftnode.ErrUnknownOutcome, "it is refused, not lost")
 	c.put(c.leader(), "a", "1")
@@ -140,7 +140,7 @@ func TestChangesThatFollowEachOtherAreAllMade(t *testing.T) {
 	var wg sync.WaitGroup
 	for id := uint64(11); id < 19; id++ {
 		wg.Go(func() {
-			err := c.attempts(func(ctx context.Context) error { return leader.SetMember(ctx, id, urlOf(id), true) })
+			err := c.attempts(func(ctx context.Context) error { return leader.SetMember(ctx, id, urlOf(id), true, raftnode.Checked) })
 			if err != nil && !errors.Is(err, raft.ErrNotLeader) {
 				t.Errorf("learner %d: %v", id, err)
 			}
@@ -148,7 +148,7 @@ func TestChangesThatFollowEachOtherAreAllMade(t *testing.T) {
 	}
 	wg.Wait()
 	for id := uint64(11); id < 19; id++ { // again what a change of leaders has left out
-		c.change(func(r *replica) error { return r.SetMember(c.context(), id, urlOf(id), true) })
+		c.change(func(r *replica) error { return r.SetMember(c.context(), id, urlOf(id), true, raftnode.Checked) })
 	}
 	require.Len(t, c.leader().Members(), 11)
 }
@@ -194,7 +194,7 @@ func TestASnapshotCatchesUpWhoeverLacksCompactedEntries(t *testing.T) {
 	c.requireFilled(back, "while", 300)
 	require.Greater(t, back.Status().FirstIndex, uint64(100), "by snapshot, not by the log")
 
-	c.change(func(r *replica) error { return r.SetMember(c.context(), 4, urlOf(4), false) })
+	c.change(func(r *replica) error { return r.SetMember(c.context(), 4, urlOf(4), false, raftnode.Checked) })
 	fresh := c.start(4, vfs.NewMem(), nil)
 	c.requireFilled(fresh, "while", 300)
 	require.Len(t, fresh.Members(), 4, "a snapshot carries the membership")
@@ -425,7 +425,7 @@ func TestNoWriteThroughARemovedMemberHasAnUnknownOutcome(t *testing.T) {
 			})
 		}
 		c.eventually(func() bool { return writes.Load() > 100 }, "writes")
-		c.change(func(r *replica) error { return r.RemoveMember(c.context(), leaves.id) })
+		c.change(func(r *replica) error { return r.RemoveMember(c.context(), leaves.id, raftnode.Checked) })
 		wg.Wait()
 		cancel()
 		c.stop(leaves.id)
@@ -464,7 +464,7 @@ func TestNoWriteOfOthersIsLostWhenTheLeaderIsRemoved(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		writes, failed := c.writeOnce(ctx, others...)
 		c.eventually(func() bool { return writes() > 100 }, "writes")
-		c.change(func(r *replica) error { return r.RemoveMember(c.context(), leader.id) })
+		c.change(func(r *replica) error { return r.RemoveMember(c.context(), leader.id, raftnode.Checked) })
 		before := writes()
 		c.eventually(func() bool { return writes() > before+100 }, "more writes")
 		cancel()

@@ -191,7 +191,7 @@ func TestRequestsInProgressEndWithTheMember(t *testing.T) {
 				err = b.Put(t.Context(), "a", nil)
 				require.ErrorIs(t, err, ErrNotServed, "what comes after the end has no effect")
 				require.ErrorIs(t, err, tt.want)
-				require.ErrorIs(t, b.RemoveMember(t.Context(), 2), tt.want)
+				require.ErrorIs(t, b.RemoveMember(t.Context(), 2, Checked), tt.want)
 			})
 		})
 	}
@@ -317,15 +317,15 @@ func TestMembershipChangesBecomeTheRightProposals(t *testing.T) {
 		id   uint64
 		url  string
 	}{
-		{"a new voter", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 4, "http://h:4", false) },
+		{"a new voter", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 4, "http://h:4", false, Checked) },
 			raftpb.ConfChangeAddNode, 4, "http://h:4"},
-		{"a new learner", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 4, "http://h:4", true) },
+		{"a new learner", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 4, "http://h:4", true, Checked) },
 			raftpb.ConfChangeAddLearnerNode, 4, "http://h:4"},
-		{"a voter that moves", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 3, "http://h:9", false) },
+		{"a voter that moves", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 3, "http://h:9", false, Checked) },
 			raftpb.ConfChangeUpdateNode, 3, "http://h:9"},
-		{"a voter that becomes a learner", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 3, "", true) },
+		{"a voter that becomes a learner", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 3, "", true, Checked) },
 			raftpb.ConfChangeAddLearnerNode, 3, "http://h:3"},
-		{"a removal", func(b *bench, ctx context.Context) error { return b.RemoveMember(ctx, 3) },
+		{"a removal", func(b *bench, ctx context.Context) error { return b.RemoveMember(ctx, 3, Checked) },
 			raftpb.ConfChangeRemoveNode, 3, ""},
 	}
 	for _, tt := range tests {
@@ -358,15 +358,15 @@ func TestIllegalMembershipChangesAreRefusedWithAReason(t *testing.T) {
 		want error
 		says string
 	}{
-		{"a new member without a URL", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 4, "", false) },
+		{"a new member without a URL", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 4, "", false, Checked) },
 			ErrInvalid, "peer URL"},
-		{"a URL that is none", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 4, "h:4", false) },
+		{"a URL that is none", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 4, "h:4", false, Checked) },
 			ErrInvalid, "peer URL"},
-		{"a URL that is taken", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 4, "http://h:2", false) },
+		{"a URL that is taken", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 4, "http://h:2", false, Checked) },
 			ErrConflict, "member 2"},
-		{"a URL of another scheme", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 4, "https://h:4", false) },
+		{"a URL of another scheme", func(b *bench, ctx context.Context) error { return b.SetMember(ctx, 4, "https://h:4", false, Checked) },
 			ErrConflict, "speak http"},
-		{"the removal of no member", func(b *bench, ctx context.Context) error { return b.RemoveMember(ctx, 4) },
+		{"the removal of no member", func(b *bench, ctx context.Context) error { return b.RemoveMember(ctx, 4, Checked) },
 			ErrConflict, "4 is not a member"},
 		{"leadership for no member", func(b *bench, ctx context.Context) error { return b.TransferLeader(ctx, 4) },
 			ErrConflict, "4 is not a member"},
@@ -391,8 +391,8 @@ func TestAMemberThatIsAlreadySoIsNotProposed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, Config{})
 		changes := b.leading(t)
-		require.NoError(t, b.SetMember(t.Context(), 3, "http://h:3", false))
-		require.NoError(t, b.SetMember(t.Context(), 3, "", false))
+		require.NoError(t, b.SetMember(t.Context(), 3, "http://h:3", false, Checked))
+		require.NoError(t, b.SetMember(t.Context(), 3, "", false, Checked))
 		require.NoError(t, b.TransferLeader(t.Context(), 1))
 		require.Empty(t, *changes)
 	})
@@ -405,7 +405,7 @@ func TestARefusalOfConsensusReachesTheCaller(t *testing.T) {
 		b.raft.change = func(context.Context, raftpb.ConfChangeI) error {
 			return &raft.ConfChangeError{Reason: "no voter would be left"}
 		}
-		err := b.RemoveMember(within(t, time.Second), 3)
+		err := b.RemoveMember(within(t, time.Second), 3, Checked)
 		require.ErrorIs(t, err, raft.ErrConfChangeRefused)
 		require.ErrorContains(t, err, "no voter")
 	})
@@ -423,7 +423,7 @@ func TestAChangeWaitsForTheOneBeforeIt(t *testing.T) {
 			return take(ctx, cc)
 		}
 		done := make(chan error, 1)
-		go func() { done <- b.RemoveMember(within(t, time.Minute), 3) }()
+		go func() { done <- b.RemoveMember(within(t, time.Minute), 3, Checked) }()
 		synctest.Wait()
 		require.Empty(t, *changes)
 		b.machine.setApplied(5)
@@ -432,7 +432,7 @@ func TestAChangeWaitsForTheOneBeforeIt(t *testing.T) {
 		b.raft.change = func(context.Context, raftpb.ConfChangeI) error {
 			return &raft.ConfChangeError{Reason: "one is not applied yet", PendingIndex: 50}
 		}
-		require.ErrorIs(t, b.RemoveMember(within(t, time.Second), 3), raft.ErrConfChangeRefused)
+		require.ErrorIs(t, b.RemoveMember(within(t, time.Second), 3, Checked), raft.ErrConfChangeRefused)
 	})
 }
 
@@ -441,7 +441,7 @@ func TestAChangeThatIsRefusedWhenAppliedIsRefused(t *testing.T) {
 		b := newBench(t, Config{})
 		b.leading(t)
 		b.raft.confErr = &raft.ConfChangeError{Reason: "too late"}
-		err := b.RemoveMember(within(t, time.Second), 3)
+		err := b.RemoveMember(within(t, time.Second), 3, Checked)
 		require.ErrorIs(t, err, raft.ErrConfChangeRefused)
 		require.ErrorContains(t, err, "too late")
 		require.NoError(t, b.running.Err(), "it has no effect on any member, and stops none")
@@ -455,16 +455,16 @@ func TestALearnerIsPromotedWhenItHasCaughtUp(t *testing.T) {
 		changes := b.leading(t)
 		b.machine.setConf(&raftpb.ConfState{Voters: []uint64{1, 2}, Learners: []uint64{3}})
 		progress := func(match uint64) raft.Status {
-			return raft.Status{BasicStatus: raft.BasicStatus{RaftState: raft.StateLeader, Commit: 10}, Progress: []raft.PeerStatus{{ID: 3, Learner: true, Match: match}}}
+			return raft.Status{BasicStatus: raft.BasicStatus{RaftState: raft.StateLeader, Commit: 10}, Progress: []raft.PeerStatus{{ID: 2, RecentActive: true}, {ID: 3, Learner: true, Match: match}}}
 		}
 		b.raft.setStatus(progress(4))
-		err := b.SetMember(within(t, time.Second), 3, "", false)
+		err := b.SetMember(within(t, time.Second), 3, "", false, Checked)
 		require.ErrorIs(t, err, ErrNotServed)
 		require.ErrorContains(t, err, "it has 4 of 10")
 		require.Empty(t, *changes)
 
 		done := make(chan error, 1)
-		go func() { done <- b.SetMember(within(t, time.Minute), 3, "", false) }()
+		go func() { done <- b.SetMember(within(t, time.Minute), 3, "", false, Checked) }()
 		time.Sleep(time.Second)
 		require.Empty(t, *changes)
 		b.raft.setStatus(progress(10))
@@ -473,7 +473,7 @@ func TestALearnerIsPromotedWhenItHasCaughtUp(t *testing.T) {
 
 		b.machine.setConf(&raftpb.ConfState{Voters: []uint64{1, 2}, Learners: []uint64{3}})
 		b.raft.setStatus(progress(4))
-		go func() { done <- b.SetMember(within(t, time.Minute), 3, "", false) }()
+		go func() { done <- b.SetMember(within(t, time.Minute), 3, "", false, Checked) }()
 		time.Sleep(time.Second)
 		b.raft.setStatus(raft.Status{BasicStatus: raft.BasicStatus{RaftState: raft.StateFollower}})
 		require.ErrorIs(t, <-done, raft.ErrNotLeader)
@@ -547,7 +547,7 @@ func TestALeaderThatIsToBeRemovedHandsOverFirst(t *testing.T) {
 		changes := b.leading(t)
 		target := uint64(0)
 		b.raft.transfer = func(_ context.Context, id uint64) error { target = id; return nil }
-		require.ErrorIs(t, b.RemoveMember(t.Context(), 1), raft.ErrNotLeader, "the new leader does the rest")
+		require.ErrorIs(t, b.RemoveMember(t.Context(), 1, Checked), raft.ErrNotLeader, "the new leader does the rest")
 		require.EqualValues(t, 3, target)
 		require.Empty(t, *changes)
 	})
