@@ -36,6 +36,7 @@ Flags:
   --client-cert FILE, --client-key FILE
                          TLS for clients; with --client-ca FILE, both ways
   --token-file FILE      holds a token that clients must send
+  --client-hosts LIST    names that clients without token and TLS may call it by
   --max-clients N        connections; the idlest is closed for a new one (1024)
   --insecure             serve other machines without TLS
   --cluster-name NAME    members of others are refused          (raftexample)
@@ -89,6 +90,10 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	set.StringVar(&m.ClientTLS.CA, "client-ca", "", "")
 	set.StringVar(&m.TokenFile, "token-file", "", "")
 	set.IntVar(&m.MaxConns, "max-clients", 1024, "")
+	set.Func("client-hosts", "", func(names string) error {
+		m.ClientHosts = strings.Split(names, ",")
+		return nil
+	})
 	set.BoolVar(&m.Insecure, "insecure", false, "")
 	set.StringVar(&m.ClusterName, "cluster-name", "raftexample", "")
 	set.Uint64Var(&m.SnapshotEntries, "snapshot-entries", 0, "")
@@ -129,7 +134,7 @@ func (o *options) check(rest []string, given map[string]bool) error {
 		return nil
 	}
 	for _, name := range []string{"join", "listen-client", "listen-peer", "peer-cert", "peer-key", "peer-ca",
-		"client-cert", "client-key", "client-ca", "token-file", "insecure"} {
+		"client-cert", "client-key", "client-ca", "client-hosts", "token-file", "insecure"} {
 		if given[name] {
 			return fmt.Errorf("--%s is for one member: give --id and --cluster too", name)
 		}

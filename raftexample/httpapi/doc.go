@@ -43,7 +43,8 @@
 // Every error is a JSON object {"error": "...", "code": "..."}: 400 for a request that makes no
 // sense, 401 without the token that is asked for, 403 for what a page from elsewhere has
 // a browser ask, 404 for a key that is not there, 405, 408 for a body that came too slowly,
-// 409 for a change that the membership forbids, 412, 413 for a value that is too long, 422,
+// 409 for a change that the membership forbids, 412, 413 for a value that is too long,
+// 421 for a name that this member is not known by, 422,
 // 503 with Retry-After for what could not be served in time. The code "unknown_outcome"
 // marks a 503 of a write that may have taken effect, or may still do so; a change of leaders
 // is no reason for it.

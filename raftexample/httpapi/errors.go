@@ -73,6 +73,7 @@ const (
 	CodeConflict       = "conflict"           // 409
 	CodeCondition      = "condition_failed"   // 412
 	CodeTooLarge       = "too_large"          // 413
+	CodeMisdirected    = "misdirected"        // 421
 	CodeReused         = "idempotency_reused" // 422
 	CodeInternal       = "internal"           // 500
 	CodeUnavailable    = "unavailable"        // 503, without effect: send it again
@@ -100,6 +101,8 @@ func codeOf(status int, err error) string {
 		return CodeCondition
 	case http.StatusRequestEntityTooLarge:
 		return CodeTooLarge
+	case http.StatusMisdirectedRequest:
+		return CodeMisdirected
 	case http.StatusUnprocessableEntity:
 		return CodeReused
 	case http.StatusServiceUnavailable:

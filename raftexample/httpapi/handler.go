@@ -39,6 +39,9 @@ type Options struct {
 	MaxConns int
 	// Token is what clients must send. Default: none.
 	Token *Token
+	// Hosts are the names that requests may give this member, beside localhost and
+	// addresses: what else a browser asks for is a page that pretends. Default: any.
+	Hosts []string
 	// Metrics serves /metrics. Default: there are none.
 	Metrics http.Handler
 	// Cluster returns how all members are, for the page at / and for /cluster. Default:

@@ -89,6 +89,10 @@ const openPath = "/healthz"
 func (h *Handler) guard(next http.Handler) http.Handler {
 	sameOrigin := http.NewCrossOriginProtection()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h.checkHost(r); err != nil {
+			h.fail(w, r, err)
+			return
+		}
 		if token := h.opts.Token; token != nil && r.URL.Path != openPath && !token.allows(r) {
 			w.Header().Add("WWW-Authenticate", `Bearer realm="raftexample"`)
 			w.Header().Add("WWW-Authenticate", `Basic realm="raftexample", charset="UTF-8"`)

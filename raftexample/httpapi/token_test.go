@@ -99,3 +99,45 @@ func TestAPageFromElsewhereChangesNothing(t *testing.T) {
 		require.Equal(t, tt.status, status(h, tt.method, "/kv/known", tt.header, tt.value), "%v", tt)
 	}
 }
+
+// A page whose name leads to this machine after it was loaded is of the same origin, and
+// would read and write everything: see DNS rebinding.
+func TestOnlyKnownNamesOfHostsAreServed(t *testing.T) {
+	h := httpapi.New(knowing(), httpapi.Options{Hosts: []string{"a.internal", ""}})
+	for _, tt := range []struct {
+		host   string
+		status int
+	}{
+		{"evil.example", 421},
+		{"evil.example:12380", 421},
+		{"localhost.evil.example", 421},
+		{"127.0.0.1.evil.example", 421},
+		{"a.internal.evil.example:12380", 421},
+		{":12380", 421},
+		{"localhost", 200},
+		{"LocalHost:12380", 200},
+		{"localhost.:12380", 200},
+		{"127.0.0.1:12380", 200},
+		{"10.0.0.1", 200},
+		{"[::1]:12380", 200},
+		{"[::1]", 200},
+		{"A.internal:443", 200},
+	} {
+		for _, method := range []string{"GET", "DELETE"} {
+			r := httptest.NewRequest(method, "/kv/known", nil)
+			r.Host = tt.host
+			r.Header.Set("Sec-Fetch-Site", "same-origin")
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			require.Equal(t, tt.status == 421, w.Code == 421, "%s %s", method, tt.host)
+			if w.Code == 421 {
+				require.Contains(t, errorIn(t, w.Body.String()), "--client-hosts")
+			}
+		}
+	}
+	r := httptest.NewRequest("GET", "/healthz", nil)
+	r.Host = "balancer.example"
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	require.Equal(t, 200, w.Code, "what watches processes has names of its own")
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -45,12 +46,30 @@ func (mon *monitor) handler() http.Handler {
 	return promhttp.HandlerFor(mon.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 
+// hosts returns the names that clients may call this member by, nil for any: who has a
+// token or a certificate is no page from elsewhere, and TLS shows a page by what name the
+// member goes.
+func (m *Member) hosts() []string {
+	if m.security.token != nil || m.security.clients != nil {
+		return nil
+	}
+	names := append([]string{}, m.cfg.ClientHosts...)
+	if u, err := url.Parse(m.cfg.self().URL); err == nil {
+		names = append(names, u.Hostname())
+	}
+	if host, _, err := net.SplitHostPort(m.cfg.ClientAddr); err == nil {
+		names = append(names, host)
+	}
+	return names
+}
+
 // serveClients begins to serve clients.
 func (m *Member) serveClients() {
 	clients := httpapi.New(&store{Node: m.node, id: m.cfg.ID, peers: m.peers}, httpapi.Options{
 		Timeout:   m.cfg.RequestTimeout,
 		Logger:    m.log,
 		Token:     m.security.token,
+		Hosts:     m.hosts(),
 		MaxConns:  m.cfg.MaxConns,
 		Metrics:   m.monitor.handler(),
 		Cluster:   m.cluster,

@@ -58,6 +58,9 @@ type Config struct {
 	ClientTLS certs.Files
 	// TokenFile names a file with a token that every client must send. Empty: none.
 	TokenFile string
+	// ClientHosts are names that clients may call this member by where they have neither
+	// token nor TLS, beside localhost, addresses, and the hosts of ClientAddr and the own URL.
+	ClientHosts []string
 	// Insecure allows to serve other machines without TLS.
 	Insecure bool
 

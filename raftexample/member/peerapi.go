@@ -45,6 +45,10 @@ func (m *Member) peerHandler() http.Handler {
 		local.ServeHTTP(w, r)
 	})))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
+			httpapi.Forbid(w, errors.New("this is for members, and no member is a browser"))
+			return
+		}
 		if got := r.Header.Get(clusterHeader); got != strconv.FormatUint(m.clusterID, 16) {
 			http.Error(w, fmt.Sprintf("cluster id %q is not that of this cluster", got), http.StatusPreconditionFailed)
 			return

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -53,4 +54,24 @@ func TestTheMajorityIsNotGivenAwayUnlessThatIsForced(t *testing.T) {
 
 	c.must(204, asked, "POST", "/members/9?force=true", "http://127.0.0.1:1")
 	require.Contains(t, c.must(200, asked, "GET", "/members", "").body, `"id":9`)
+}
+
+func TestAPageThatPretendsToBeThisMemberIsNotServed(t *testing.T) {
+	c := newCluster(t, 1, member.Config{ClientHosts: []string{"kv.internal"}})
+	c.leader()
+	ask := func(addr, host, path, origin string) int {
+		r, err := http.NewRequestWithContext(t.Context(), "GET", "http://"+addr+path, nil)
+		require.NoError(t, err)
+		r.Host = host
+		r.Header.Set("Origin", origin)
+		resp, err := http.DefaultClient.Do(r)
+		require.NoError(t, err)
+		require.NoError(t, resp.Body.Close())
+		return resp.StatusCode
+	}
+	clients, peers := c.members[1].ClientAddr(), strings.TrimPrefix(c.url(1), "http://")
+	require.Equal(t, 421, ask(clients, "evil.example", "/status", ""))
+	require.Equal(t, 200, ask(clients, "kv.internal:80", "/status", ""))
+	require.Equal(t, 200, ask(clients, clients, "/status", ""))
+	require.Equal(t, 403, ask(peers, "evil.example", "/raftexample/v1/membership", "http://evil.example"))
 }
