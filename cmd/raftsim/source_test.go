@@ -65,6 +65,8 @@ func TestFilesAreShownByWhatTheyHold(t *testing.T) {
 	write("a schedule", schedule.String())
 	assert.Contains(t, shown(t, "replay", path("a schedule")), "MsgPreVote->1")
 
+	old := filepath.Join("..", "..", "rafttest", "record", "testdata", "member-1.raftrec")
+	assert.True(t, strings.HasPrefix(shown(t, "replay", old), "recording of member 1"), "of a former version")
 	recording(t, path("a recording"))
 	assert.True(t, strings.HasPrefix(shown(t, "replay", path("a recording")), "recording of member 1\n"))
 

@@ -22,6 +22,12 @@
 // none of them. What comes out is not recorded, but for a digest of each Ready and
 // each error that tells whether a replay is bit for bit the same.
 //
+// Bit for bit the same is a promise of one version of this library: another one may
+// send other messages or draw other numbers. To look into a recording, build the version
+// that made it, which Result.Library names. Any version of this package reads recordings
+// of former ones; Replay then stops at the first difference, and Trace says so, and goes
+// on to show what this version does with the inputs that follow.
+//
 // A recording holds what clients proposed and what snapshots hold: treat it as you
 // treat the log. It grows without bound, by about as much as the member receives:
 // begin a new file with every start, or append to the old one, which then holds

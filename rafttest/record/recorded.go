@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/seed-289bd6ac/raft"
@@ -21,31 +22,52 @@ func (r recorded) answer(kind Kind, args ...uint64) *record {
 	}
 	asked := record{kind: kind}
 	copy(asked.asked[:], args)
-	rec := r.next(&asked)
-	if rec.asked != asked.asked {
-		panic(detour{r.p.differs("it asks for %s; when it was recorded, for %s", asked.question(), rec.question())})
-	}
-	return rec
+	return r.p.answer(&asked)
 }
 
-// next returns the next record, which is of the kind that asked is.
-func (r recorded) next(asked *record) *record {
-	p := r.p
+// answer returns what was answered to a question, and ends the call where it was not
+// asked at this point. A member that has gone astray gets what is like it.
+func (p *player) answer(asked *record) *record {
+	if p.astray == nil {
+		rec, err := p.next(asked)
+		if err == nil {
+			return rec
+		}
+		if !p.goAstray(err) {
+			panic(detour{err})
+		}
+	}
+	if err := p.readRest(); err != nil {
+		panic(detour{err})
+	}
+	for i, rec := range p.rest {
+		if rec.kind == asked.kind && rec.asked == asked.asked && rec.bound == asked.bound {
+			if asked.kind == recDraw {
+				p.rest = slices.Delete(p.rest, i, i+1)
+			}
+			return &rec
+		}
+	}
+	return &record{err: errNotRecorded, drawn: asked.bound - 1}
+}
+
+// next returns the next record, where that answers a question.
+func (p *player) next(asked *record) (*record, error) {
 	rec, err := p.peek()
 	switch {
 	case errors.Is(err, io.EOF):
-		panic(detour{errEnd})
+		return nil, errEnd
 	case err != nil:
-		panic(detour{err})
+		return nil, err
 	case rec.kind == recPanic:
-		panic(detour{errPanicked})
+		return nil, errPanicked
 	case rec.kind.isInput() || rec.kind.isResult():
-		panic(detour{p.differs("it asks for %s; when it was recorded, it did not", asked.question())})
-	case rec.kind != asked.kind:
-		panic(detour{p.differs("it asks for %s; when it was recorded, for %s", asked.question(), rec.question())})
+		return nil, p.differs("it asks for %s; when it was recorded, it did not", asked.question())
+	case rec.kind != asked.kind || rec.asked != asked.asked || rec.bound != asked.bound:
+		return nil, p.differs("it asks for %s; when it was recorded, for %s", asked.question(), rec.question())
 	}
 	p.ahead = nil
-	return rec
+	return rec, nil
 }
 
 // questionNames are the methods that a record of this kind answers for.
@@ -67,7 +89,7 @@ func (rec *record) question() string {
 }
 
 // errNotRecorded is what somebody gets who looks at a member between two inputs and
-// would read its storage.
+// would read its storage, and a member that has gone astray.
 var errNotRecorded = errors.New("record: what the storage holds there was not recorded")
 
 func (r recorded) InitialState() (*raftpb.HardState, *raftpb.ConfState, error) {
@@ -104,11 +126,7 @@ func (r recorded) Snapshot() (*raftpb.Snapshot, error) {
 }
 
 func (r recorded) IntN(n int) int {
-	rec := r.next(&record{kind: recDraw, bound: n})
-	if rec.bound != n {
-		panic(detour{r.p.differs("it draws below %d; when it was recorded, below %d", n, rec.bound)})
-	}
-	return rec.drawn
+	return r.p.answer(&record{kind: recDraw, bound: n}).drawn
 }
 
 var (

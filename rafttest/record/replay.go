@@ -90,10 +90,42 @@ type player struct {
 	result Result
 	// calling: the member asks for what was recorded.
 	calling bool
+
+	// parted, if not nil, is told of the first difference, behind the input after which the
+	// member differs: the replay goes on, as far as it can.
+	parted func(*DifferenceError)
+	// astray is that difference, nil before it; rest are the records of the call under way
+	// that were not asked for yet.
+	astray *DifferenceError
+	rest   []record
+}
+
+// goAstray reports whether err is the first difference and the replay goes on behind it.
+func (p *player) goAstray(err error) bool {
+	return p.parted != nil && p.astray == nil && errors.As(err, &p.astray)
+}
+
+// readRest reads what was recorded of the call under way.
+func (p *player) readRest() error {
+	for {
+		rec, err := p.peek()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case rec.kind.isInput():
+			return nil
+		}
+		p.rest, p.ahead = append(p.rest, *rec), nil
+	}
 }
 
 func (p *player) run() (Result, error) {
 	err := p.play()
+	if err == nil && p.astray != nil {
+		err = p.astray
+	}
 	p.result.Lives = p.step.Life
 	p.result.Truncated = p.result.Truncated || p.in.truncated
 	return p.result, err
@@ -119,6 +151,9 @@ func (p *player) play() error {
 			return err
 		}
 		p.ahead = nil
+		if p.astray != nil && p.rn == nil && rec.kind != KindStart {
+			continue // it did not start
+		}
 		if !rec.kind.isInput() || (p.rn == nil && rec.kind != KindStart) {
 			return p.in.damaged("%v where a member has to be started or called", rec.kind)
 		}
@@ -140,6 +175,8 @@ func (p *player) input(rec *record) error {
 	if rec.kind == KindStart {
 		p.step.Life++
 	}
+	p.rest = nil
+	wasAstray := p.astray != nil
 	err := p.call(rec)
 	if err == nil {
 		err = p.verify()
@@ -152,7 +189,16 @@ func (p *player) input(rec *record) error {
 	if p.visit != nil {
 		p.visit(p.step)
 	}
-	return err
+	if p.astray == nil {
+		return err
+	}
+	if !wasAstray {
+		p.parted(p.astray)
+	}
+	if p.step.Panic != "" {
+		return p.astray // what it is like then is not known
+	}
+	return nil
 }
 
 // detour is what ends a call whose further way was not recorded.
@@ -276,6 +322,15 @@ func (s *Step) results(digests bool) (want []record) {
 
 // verify compares how a call ended with how it did when it was recorded.
 func (p *player) verify() error {
+	if p.astray == nil {
+		if err := p.compare(); !p.goAstray(err) {
+			return err
+		}
+	}
+	return p.readRest()
+}
+
+func (p *player) compare() error {
 	for _, want := range p.step.results(p.digests) {
 		rec, err := p.peek()
 		switch {

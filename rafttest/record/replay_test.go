@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"strconv"
 	"testing"
 	"testing/iotest"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/seed-289bd6ac/raft"
 	"github.com/seed-289bd6ac/raft/raftpb"
+	"github.com/seed-289bd6ac/raft/rafttest/trace"
 )
 
 // started returns the records of the start of a member, alone in its cluster.
@@ -68,6 +70,58 @@ func TestADifferenceSaysWhatWasAndWhatIs(t *testing.T) {
 	}
 	_, err := Replay(bytes.NewReader(framed(append(append(started(t), call(KindReadIndex)...), digested(digestOf(dropped))...))), nil)
 	require.NoError(t, err)
+}
+
+func TestWhatFollowsADifferenceIsShown(t *testing.T) {
+	wrong := binary.LittleEndian.AppendUint64([]byte{byte(KindHasReady), byte(KindReady), byte(recDigest)}, 1)
+	file := append(started(t), wrong...)
+	file = append(file, byte(KindTick), 3, byte(KindCampaign), byte(KindTick), 1)
+	for _, version := range []string{"v1.0.0", "(devel)"} {
+		tr, err := traceWith(bytes.NewReader(framed(file)), version)
+		var diff *DifferenceError
+		require.ErrorAs(t, err, &diff)
+		require.Equal(t, 3, diff.Step.Number)
+		require.NoError(t, tr.Check())
+		var kinds []trace.Kind
+		for _, e := range tr.Events {
+			kinds = append(kinds, e.Kind)
+		}
+		want := []trace.Kind{trace.Start, kindReady, kindOtherwise, trace.Tick, trace.Campaign, trace.Tick}
+		require.Equal(t, want, kinds)
+		require.Nil(t, tr.Violation)
+		require.Contains(t, tr.Events[2].Text, "recorded by "+describeVersion(libraryVersion())+", replayed by "+version)
+	}
+}
+
+func TestADifferenceWithinOneVersionIsAViolation(t *testing.T) {
+	tr := &tracer{trace: &trace.Trace{}, version: "v1.2.3"}
+	diff := &DifferenceError{Step: Step{Number: 3}, Detail: "it differs"}
+	tr.parts(diff, "v1.2.3")
+	require.NotNil(t, tr.trace.Violation)
+	require.Equal(t, "replay is the same as the recording", tr.trace.Violation.Rule)
+	for _, unknown := range []string{"", "(devel)", "v1.2.3+dirty"} {
+		require.False(t, sameVersion(unknown, unknown), "two builds of a version that has none")
+	}
+}
+
+func TestOldRecordingsAreShownToTheEnd(t *testing.T) {
+	for _, file := range samples(t) {
+		inputs := 0
+		in := newReader(bytes.NewReader(file))
+		for rec, err := in.next(); !errors.Is(err, io.EOF); rec, err = in.next() {
+			require.NoError(t, err)
+			if rec.kind.isInput() {
+				inputs++
+			}
+		}
+		tr, err := Trace(bytes.NewReader(file))
+		if err != nil {
+			require.ErrorAs(t, err, new(*DifferenceError))
+		}
+		require.NoError(t, tr.Check())
+		require.Nil(t, tr.Violation)
+		require.Contains(t, tr.Info, trace.Field{Name: "inputs", Value: strconv.Itoa(inputs)})
+	}
 }
 
 func newRawNode(t *testing.T) *raft.RawNode {

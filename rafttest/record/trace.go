@@ -22,14 +22,47 @@ import (
 // Of the log, it shows what is known: entries that the member already had at its
 // first start, and did not read again, are missing.
 //
-// The error is that of Replay; the trace then shows all before it, and where the
-// member differs from what was recorded, that as a violation.
-func Trace(r io.Reader) (*trace.Trace, error) {
-	t := &tracer{trace: &trace.Trace{}, members: map[uint64]bool{}}
+// The error is that of Replay; the trace then shows all before it. Where the member
+// differs from what was recorded, the trace shows that, and goes on: it shows what the
+// member does with the inputs that follow, until it panics. The storage gives it what it
+// gave then; what it did not ask for then is an error. A difference is a violation where
+// the version of the library is known and the same; where it is another one, or not
+// known, an event of the kind "otherwise".
+func Trace(r io.Reader) (*trace.Trace, error) { return traceWith(r, libraryVersion()) }
+
+// traceWith makes a trace in a program that was built with a version of the library.
+func traceWith(r io.Reader, version string) (*trace.Trace, error) {
+	t := &tracer{trace: &trace.Trace{}, members: map[uint64]bool{}, version: version}
 	p := &player{in: newReader(r), visit: t.visit, read: t.log.readEntries}
+	p.parted = func(diff *DifferenceError) { t.parts(diff, p.result.Library) }
 	res, err := p.run()
 	t.finish(res, err)
 	return t.trace, err
+}
+
+// parts notes that the member does something else than it did when it was recorded.
+func (t *tracer) parts(diff *DifferenceError, recordedBy string) {
+	t.parted = true
+	if sameVersion(recordedBy, t.version) {
+		t.violation("replay is the same as the recording", diff.Error())
+		return
+	}
+	t.other = true
+	t.add(trace.Event{Kind: kindOtherwise, Member: t.id, Text: fmt.Sprintf(
+		"this version of the library does otherwise (recorded by %s, replayed by %s): %v",
+		describeVersion(recordedBy), describeVersion(t.version), diff)})
+}
+
+// sameVersion reports whether two versions are known to be the same.
+func sameVersion(a, b string) bool {
+	return a == b && a != "" && a != "(devel)" && !strings.HasSuffix(a, "+dirty")
+}
+
+func describeVersion(v string) string {
+	if v == "" {
+		return "an unknown version"
+	}
+	return v
 }
 
 // tracer makes a trace of the steps of a replay.
@@ -44,6 +77,12 @@ type tracer struct {
 	// its Config.
 	last          trace.State
 	configVersion uint64
+	// version is that of this library. parted: the member does something else than it did
+	// when it was recorded; other: by another version.
+	version       string
+	parted, other bool
+	// end says why the trace ends before the recording does.
+	end string
 }
 
 // Events that only a recording has.
@@ -52,6 +91,7 @@ const (
 	kindReady     trace.Kind = "ready"
 	kindFlush     trace.Kind = "flush"
 	kindForget    trace.Kind = "forget"
+	kindOtherwise trace.Kind = "otherwise"
 )
 
 var traceKinds = [numKinds]trace.Kind{
@@ -88,7 +128,10 @@ func (t *tracer) visit(s Step) {
 		e.Sent = append(e.Sent, t.message(m, trace.Message{SentAt: place, EndAt: -1, Fate: trace.Pending}))
 	}
 	t.add(e)
-	if s.Panic != "" {
+	switch {
+	case s.Panic != "" && t.parted:
+		t.end = "the inputs that follow do not fit: " + s.Panic
+	case s.Panic != "":
 		t.violation("no panic", s.Panic)
 	}
 }
@@ -183,12 +226,13 @@ func (t *tracer) look(rn *raft.RawNode) trace.State {
 // finish adds what is known of the recording as a whole.
 func (t *tracer) finish(res Result, err error) {
 	var diff *DifferenceError
-	if errors.As(err, &diff) {
-		t.violation("replay is the same as the recording", diff.Error())
-	}
+	errors.As(err, &diff)
 	t.trace.Title = "recording"
 	if t.id != raft.None {
 		t.trace.Title = fmt.Sprintf("recording of member %d", t.id)
+	}
+	if t.other {
+		t.trace.Title += ", replayed by another build"
 	}
 	t.trace.Members = slices.Sorted(maps.Keys(t.members))
 	info := func(name, format string, args ...any) {
@@ -199,6 +243,13 @@ func (t *tracer) finish(res Result, err error) {
 	info("results verified", "%d", res.Verified)
 	if res.Library != "" {
 		info("recorded by", "%s", res.Library)
+	}
+	if diff != nil {
+		info("replayed by", "%s", describeVersion(t.version))
+		info("as recorded", "up to input %d", diff.Step.Number-1)
+	}
+	if t.end != "" {
+		info("end", "%s", t.end)
 	}
 	if res.Truncated {
 		info("end", "in the middle of a call: the rest was not written")

@@ -26,6 +26,7 @@ const kindTexts = {
   network: 'Links between members are cut or healed.',
   disk: 'Something happens to a disk.',
   phase: 'A part of the run begins.',
+  otherwise: 'This version of the library does something else here than the one that was recorded. What follows is what this one does with the same inputs.',
   fail: 'A rule that must always hold is broken.',
 };
 
