@@ -18,11 +18,11 @@ import (
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
-const backupUsage = `raftexample backup FILE writes all that the cluster holds to FILE, and checks it.
+const backupUsage = `raftexample backup FILE writes what the cluster holds to FILE, and checks it.
 
-  --data DIR    not of a cluster, but of what a member that does not run has left in
-                DIR, such as raftexample-data/1: its whole log, also what it did not
-                know to be committed
+  --data DIR    not of a cluster, but of what a member that does not run has
+                left in DIR, such as raftexample-data/1: its whole log, also
+                what it did not know to be committed
   --timeout 1h  is the default here
 ` + remoteUsage
 
@@ -106,8 +106,8 @@ func fillAndCheck(f *os.File, fill func(io.Writer) error) (kvstore.Backup, error
 	return kvstore.CheckBackup(bufio.NewReaderSize(f, 1<<20))
 }
 
-const restoreUsage = `raftexample restore FILE makes a new cluster, of one member, from a backup. Start it
-with the command that is printed; then add the others, which begin empty:
+const restoreUsage = `raftexample restore FILE makes a new cluster of one member from a backup. Start
+it with the command that is printed; then add the others, which begin empty:
 
   raftexample members add 2 http://b:12379
   raftexample --id 2 --join --cluster-name NAME --cluster 1=...,2=http://b:12379

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -110,7 +109,7 @@ func TestARestoredMemberOverTLSIsStartedWithCertificates(t *testing.T) {
 	status, out, errs := c.sayAlone("restore", file, "--data", t.TempDir(), "--cluster-name", "new", "--url", "https://127.0.0.1:1")
 	require.Zero(t, status, errs)
 	_, line, _ := strings.Cut(strings.ReplaceAll(out, "\\\n", " "), "  raftexample ")
-	o, err := parse(strings.Fields(line), io.Discard)
+	o, err := parse(strings.Fields(line))
 	require.NoError(t, err)
 	require.True(t, o.member.TLS.Enabled())
 }

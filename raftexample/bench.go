@@ -16,7 +16,7 @@ import (
 	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
 )
 
-const benchUsage = `raftexample bench writes and reads keys bench/0, bench/1, ... and prints latencies.
+const benchUsage = `raftexample bench writes and reads bench/0, bench/1, ...; prints latencies.
 
   --clients N     at a time                                              (16)
   --duration D    how long                                              (10s)

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"flag"
 	"fmt"
 	"io"
@@ -13,7 +13,7 @@ import (
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
-const certsUsage = `raftexample certs makes certificates for trials: an authority where DIR has none,
+const certsUsage = `raftexample certs makes certificates for trials: an authority if DIR has none,
 and new certificates for the members and clients that are named. Members and
 clients that run take up new files by themselves.
 
@@ -25,7 +25,7 @@ Flags:
   --days N              how long the certificates are good for              (30)
 
 Example, for one machine:
-  C=1=https://127.0.0.1:12379,2=https://127.0.0.1:22379,3=https://127.0.0.1:32379
+  H=https://127.0.0.1; C=1=$H:12379,2=$H:22379,3=$H:32379
   raftexample certs --cluster $C --client alice
   raftexample --id 1 --cluster $C --peer-ca certs/ca.pem \
     --peer-cert certs/member-1.pem --peer-key certs/member-1.key \
@@ -42,45 +42,24 @@ type certsOptions struct {
 	days                      int
 }
 
-func parseCerts(args []string, stderr io.Writer) (certsOptions, error) {
-	var o certsOptions
-	set := flag.NewFlagSet("raftexample certs", flag.ContinueOnError)
-	set.SetOutput(stderr)
-	set.Usage = func() { _, _ = io.WriteString(stderr, certsUsage) }
+func certsCommand(set *flag.FlagSet) func(context.Context, []string, streams) error {
+	o := &certsOptions{}
 	set.StringVar(&o.dir, "dir", "certs", "")
 	set.Var(&o.cluster, "cluster", "")
 	set.StringVar(&o.clusterName, "cluster-name", "raftexample", "")
 	set.StringVar(&o.clients, "client", "", "")
 	set.IntVar(&o.days, "days", 30, "")
-	if err := set.Parse(args); err != nil {
-		return o, err
+	return func(_ context.Context, args []string, s streams) error {
+		switch {
+		case len(args) > 0:
+			return usagef("unexpected argument %q", args[0])
+		case len(o.cluster.members) == 0 && o.clients == "":
+			return usagef("nobody to make a certificate for: give --cluster or --client")
+		case o.days <= 0:
+			return usagef("--days must be positive")
+		}
+		return o.issue(s.out)
 	}
-	switch {
-	case set.NArg() > 0:
-		return o, fmt.Errorf("unexpected argument %q: see raftexample certs -h", set.Arg(0))
-	case len(o.cluster.members) == 0 && o.clients == "":
-		return o, errors.New("nobody to make a certificate for: give --cluster or --client")
-	case o.days <= 0:
-		return o, errors.New("--days must be positive")
-	}
-	return o, nil
-}
-
-// makeCerts is raftexample certs. It returns the exit status.
-func makeCerts(args []string, stdout, stderr io.Writer) int {
-	o, err := parseCerts(args, stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
-	}
-	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
-		return 2
-	}
-	if err := o.issue(stdout); err != nil {
-		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
-		return 1
-	}
-	return 0
 }
 
 func (o *certsOptions) issue(stdout io.Writer) error {

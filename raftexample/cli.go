@@ -47,6 +47,7 @@ func commands() map[string]command {
 		"list": {listUsage, listCommand}, "members": {membersUsage, membersCommand},
 		"status": {statusUsage, statusCommand}, "bench": {benchUsage, benchCommand},
 		"backup": {backupUsage, backupCommand}, "restore": {restoreUsage, restoreCommand},
+		"certs": {certsUsage, certsCommand},
 	}
 }
 
@@ -54,17 +55,18 @@ func commands() map[string]command {
 // command line that makes no sense.
 func (c command) run(ctx context.Context, name string, args []string, s streams) int {
 	set := flag.NewFlagSet("raftexample "+name, flag.ContinueOnError)
-	set.SetOutput(s.err)
-	set.Usage = func() { _, _ = io.WriteString(s.err, c.usage) }
+	set.SetOutput(io.Discard)
 	work := c.flags(set)
 	rest, err := parseMixed(set, args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		return 2 // the set has told
+	if errors.Is(err, flag.ErrHelp) {
+		return help([]string{name}, s)
 	}
-	if err := work(ctx, rest, s); err != nil {
+	if err == nil {
+		err = work(ctx, rest, s)
+	} else {
+		err = usagef("%w", err)
+	}
+	if err != nil {
 		_, _ = fmt.Fprintf(s.err, "raftexample %s: %v\n", name, err)
 		if errors.Is(err, errUsage) {
 			return 2
@@ -95,9 +97,9 @@ func parseMixed(set *flag.FlagSet, args []string) (rest []string, err error) {
 // remoteUsage describes the flags of remote.
 const remoteUsage = `
 Flags for all commands that ask a cluster:
-  --endpoints LIST   where members serve clients; the next is asked when one does
-                     not answer   (127.0.0.1:12380,127.0.0.1:22380,127.0.0.1:32380)
-  --timeout D        how long to try                                         (10s)
+  --endpoints LIST   where members serve clients: one after the other is asked
+                     (127.0.0.1:12380,127.0.0.1:22380,127.0.0.1:32380)
+  --timeout D        how long to try                                       (10s)
   --ca FILE          https, with members that these authorities vouch for
   --cert FILE, --key FILE   https, with proof of who asks
   --token-file FILE  holds the token of the cluster, for https or this machine

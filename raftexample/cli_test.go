@@ -162,20 +162,6 @@ func TestATokenAndACertificateAreForHTTPS(t *testing.T) {
 	require.Equal(t, []string{"Bearer secret"}, requests, "only the last is a request in the clear")
 }
 
-func TestHelpOfEveryCommandFitsAScreen(t *testing.T) {
-	for name := range commands() {
-		var out bytes.Buffer
-		require.Zero(t, run(t.Context(), []string{name, "-h"}, io.Discard, &out), name)
-		require.True(t, strings.HasPrefix(out.String(), "raftexample "+name), name)
-		lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-		require.LessOrEqual(t, len(lines), 24, name)
-		for _, line := range lines {
-			require.LessOrEqual(t, len(line), 84, line)
-		}
-		require.Contains(t, usage, name)
-	}
-}
-
 func TestLatenciesAreAtMostAQuarterTooHigh(t *testing.T) {
 	for d := time.Duration(1); d < time.Hour; d = d*3/2 + 1 {
 		end := upTo(bucketOf(d))

@@ -44,7 +44,7 @@ func TestTheUnitStartsAMember(t *testing.T) {
 		require.True(t, known, name)
 		return value
 	})
-	o, err := parse(strings.Fields(args), io.Discard)
+	o, err := parse(strings.Fields(args))
 	require.NoError(t, err)
 	require.EqualValues(t, 2, o.member.ID)
 	require.Len(t, o.member.Cluster, 3)
@@ -86,7 +86,7 @@ func TestTheComposeFileStartsMembers(t *testing.T) {
 	for id := uint64(1); id <= 3; id++ {
 		name := fmt.Sprint("member", id)
 		service := file.Services[name]
-		o, err := parse(service.Command, io.Discard)
+		o, err := parse(service.Command)
 		require.NoError(t, err)
 		require.Equal(t, id, o.member.ID)
 		require.Len(t, o.member.Cluster, 3)
@@ -167,9 +167,9 @@ func readGuide(t *testing.T) string {
 
 func TestTheGuideUsesFlagsThatExist(t *testing.T) {
 	var known bytes.Buffer
-	require.Zero(t, run(t.Context(), []string{"-h"}, io.Discard, &known))
+	require.Zero(t, run(t.Context(), []string{"help", "flags"}, &known, io.Discard))
 	for name := range commands() {
-		require.Zero(t, run(t.Context(), []string{name, "-h"}, io.Discard, &known))
+		require.Zero(t, run(t.Context(), []string{"help", name}, &known, io.Discard))
 	}
 	for _, name := range regexp.MustCompile(`--[a-z][a-z-]+`).FindAllString(readGuide(t), -1) {
 		require.Contains(t, known.String(), name)

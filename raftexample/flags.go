@@ -17,47 +17,6 @@ import (
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
-const usage = `raftexample is a replicated key-value store over HTTP.
-
-  raftexample                      three members in this process
-  raftexample --id N --cluster L   one member; the same line restarts it
-  raftexample COMMAND -h           put, get, del, list, members, status, bench,
-                                   backup, restore, certs
-
-Flags:
-  --data DIR             data of all members, in DIR/{id}  (./raftexample-data)
-  --id N                 run this member only
-  --cluster LIST         peer URLs: 1=http://host:12379,2=http://...
-  --join                 the cluster exists and this member was added to it
-  --listen-client ADDR   address for clients                (127.0.0.1:12380)
-  --listen-peer ADDR     address for peers          (host and port of own URL)
-  --peer-cert FILE, --peer-key FILE, --peer-ca FILE
-                         TLS between peers, with https:// URLs
-  --client-cert FILE, --client-key FILE
-                         TLS for clients; with --client-ca FILE, both ways
-  --token-file FILE      holds a token that clients must send
-  --client-hosts LIST    names that clients without token and TLS may call it by
-  --max-clients N        connections; the idlest is closed for a new one (1024)
-  --insecure             serve other machines without TLS
-  --cluster-name NAME    members of others are refused          (raftexample)
-  --snapshot-entries N   the log is compacted after so many          (100000)
-  --snapshot-bytes N     or after so much                          (67108864)
-  --request-timeout D    how long a request may wait                     (5s)
-  --tick D               a heartbeat; elections take 10 to 20         (100ms)
-  --log-level LEVEL, --log-format FORMAT
-                         debug, info, warn or error; text or json  (info, text)
-  --pprof                serve /debug/pprof/ to clients
-
-Examples:
-  raftexample --id 1 --cluster 1=http://a:12379,2=http://b:12379 --insecure
-  raftexample put greeting hello
-  raftexample status                     --endpoints a:12380,b:12380 elsewhere
-  curl http://127.0.0.1:12380/kv/greeting         also /status, /members, /healthz
-  raftexample members lead 2
-  raftexample members add 4 http://d:12379         also --learner
-  raftexample --id 4 --join --insecure --cluster 1=http://a:12379,4=http://d:12379
-`
-
 // options are the command line.
 type options struct {
 	data         string
@@ -69,13 +28,12 @@ type options struct {
 	member       member.Config
 }
 
-// parse reads the command line. The error flag.ErrHelp says that help was shown.
-func parse(args []string, stderr io.Writer) (options, error) {
+// parse reads the command line. The error flag.ErrHelp says that help is asked for.
+func parse(args []string) (options, error) {
 	var o options
 	m := &o.member
 	set := flag.NewFlagSet("raftexample", flag.ContinueOnError)
-	set.SetOutput(stderr)
-	set.Usage = func() { _, _ = io.WriteString(stderr, usage) }
+	set.SetOutput(io.Discard)
 	set.StringVar(&o.data, "data", "raftexample-data", "")
 	set.Uint64Var(&m.ID, "id", 0, "")
 	set.Var(&o.cluster, "cluster", "")
@@ -118,7 +76,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 func (o *options) check(rest []string, given map[string]bool) error {
 	switch {
 	case len(rest) > 0:
-		return fmt.Errorf("unexpected argument %q: see raftexample -h", rest[0])
+		return fmt.Errorf("unexpected argument %q", rest[0])
 	case given["id"] && o.member.ID == 0:
 		return errors.New("--id 0: ids begin at 1")
 	case given["cluster"] && !given["id"]:

@@ -13,7 +13,7 @@ import (
 	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
 )
 
-const putUsage = `raftexample put KEY [VALUE] puts a value, or standard input, prints the revision.
+const putUsage = `raftexample put KEY [VALUE] puts a value or standard input; prints the revision.
 
   --create           only if there is no such key
   --if-revision N    only if the key has that revision
@@ -124,7 +124,7 @@ func delCommand(set *flag.FlagSet) func(context.Context, []string, streams) erro
 	})
 }
 
-const listUsage = `raftexample list [PREFIX] prints keys in order: revision and key, percent-encoded.
+const listUsage = `raftexample list [PREFIX] prints revisions and keys, percent-encoded, in order.
 
   --values    values too, in quotes
 ` + remoteUsage

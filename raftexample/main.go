@@ -1,6 +1,6 @@
 // Command raftexample is a replicated, linearizable key-value store over HTTP.
 // Without arguments it runs three members in one process; with --id and --cluster
-// it runs one, to be started on one machine each. See raftexample -h.
+// it runs one, to be started on one machine each. See raftexample help.
 package main
 
 import (
@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -46,22 +47,29 @@ func main() {
 // run runs the program until ctx ends or its members have stopped, and returns the
 // exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	if len(args) > 0 && args[0] == "certs" {
-		return makeCerts(args[1:], stdout, stderr)
-	}
-	if len(args) > 0 {
-		if c, ok := commands()[args[0]]; ok {
-			return c.run(ctx, args[0], args[1:], streams{in: os.Stdin, out: stdout, err: stderr})
+	s := streams{in: os.Stdin, out: stdout, err: stderr}
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		if args[0] == "help" {
+			return help(args[1:], s)
 		}
+		if c, known := commands()[args[0]]; known {
+			return c.run(ctx, args[0], args[1:], s)
+		}
+		return unknownCommand(args[0], stderr)
 	}
-	opts, err := parse(args, stderr)
+	opts, err := parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		return 0
+		return help(nil, s)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "raftexample: %v: see raftexample help flags\n", err)
 		return 2
 	}
+	return serve(ctx, opts, stdout, stderr)
+}
+
+// serve runs members until ctx ends or they have stopped, and returns the exit status.
+func serve(ctx context.Context, opts options, stdout, stderr io.Writer) int {
 	logger := newLogger(stderr, opts.level, opts.format)
 	limitMemory(len(opts.members()))
 	members, err := start(opts.members(), logger)
@@ -194,7 +202,7 @@ Member %d leads. The data are in %s. Try, in another terminal:
 
 or open http://%s/ in a browser.
 
-Ctrl-C ends it. raftexample -h tells of put, get, status, bench and more.
+Ctrl-C ends it. raftexample help tells of put, get, status, bench and more.
 
 `, leader, dir, first, last, first, first)
 }
