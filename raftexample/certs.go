@@ -27,12 +27,14 @@ Flags:
 Example, for one machine:
   H=https://127.0.0.1; C=1=$H:12379,2=$H:22379,3=$H:32379
   raftexample certs --cluster $C --client alice
-  raftexample --id 1 --cluster $C --peer-ca certs/ca.pem \
-    --peer-cert certs/member-1.pem --peer-key certs/member-1.key \
-    --client-cert certs/member-1.pem --client-key certs/member-1.key \
-    --client-ca certs/ca.pem
-  curl --cacert certs/ca.pem --cert certs/client-alice.pem \
-    --key certs/client-alice.key https://127.0.0.1:12380/status
+  for i in 1 2 3; do
+    raftexample --id $i --cluster $C --listen-client 127.0.0.1:${i}2380 \
+      --peer-cert certs/member-$i.pem --peer-key certs/member-$i.key \
+      --peer-ca certs/ca.pem --client-ca certs/ca.pem \
+      --client-cert certs/member-$i.pem --client-key certs/member-$i.key &
+  done
+  raftexample status --ca certs/ca.pem \
+    --cert certs/client-alice.pem --key certs/client-alice.key
 `
 
 // certsOptions are the command line of raftexample certs.
