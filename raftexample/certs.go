@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -80,6 +81,9 @@ func (o *certsOptions) issue(stdout io.Writer) error {
 	}
 	for name := range strings.SplitSeq(o.clients, ",") {
 		files, err := authority.Client(name, life)
+		if errors.Is(err, certs.ErrClientName) {
+			return usagef("%w", err)
+		}
 		if err != nil {
 			return err
 		}
@@ -91,10 +95,10 @@ func (o *certsOptions) issue(stdout io.Writer) error {
 func (o *certsOptions) issueMember(a *certs.Authority, m raftnode.Member, life time.Duration, stdout io.Writer) error {
 	u, err := url.Parse(m.URL)
 	if err != nil {
-		return err
+		return usagef("%w", err)
 	}
 	if m.ID == 0 || u.Hostname() == "" {
-		return fmt.Errorf("%q is not of the form 1=https://host:12379", fmt.Sprintf("%d=%s", m.ID, m.URL))
+		return usagef("%q is not of the form 1=https://host:12379", fmt.Sprintf("%d=%s", m.ID, m.URL))
 	}
 	files, err := a.Member(o.clusterName, m.ID, []string{u.Hostname()}, life)
 	if err == nil {

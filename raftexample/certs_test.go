@@ -32,8 +32,9 @@ func TestTheCommandLineOfCertsIsChecked(t *testing.T) {
 		{"certs", 2, "nobody"},
 		{"certs --client a b", 2, "unexpected"},
 		{"certs --client a --days 0", 2, "--days"},
-		{"certs --client a/b", 1, "no name"},
-		{"certs --cluster 1=nothing", 1, "member 1"},
+		{"certs --client a/b", 2, "no name"},
+		{"certs --cluster 1=nothing", 2, "member 1"},
+		{"certs --cluster 1=%", 2, "member 1"},
 	} {
 		args := strings.Fields(tt.args)
 		args = append(args[:1:1], append([]string{"--dir", filepath.Join(t.TempDir(), "certs")}, args[1:]...)...)

@@ -68,10 +68,7 @@ func (c command) run(ctx context.Context, name string, args []string, s streams)
 	}
 	if err != nil {
 		_, _ = fmt.Fprintf(s.err, "raftexample %s: %v\n", name, err)
-		if errors.Is(err, errUsage) {
-			return 2
-		}
-		return 1
+		return exitStatus(err)
 	}
 	return 0
 }
@@ -178,6 +175,9 @@ func clientTLS(files certs.Files) (*tls.Config, error) {
 	}
 	if files.Cert == "" && files.Key == "" {
 		return cfg, nil
+	}
+	if files.Cert == "" || files.Key == "" {
+		return nil, usagef("--cert and --key: one needs the other")
 	}
 	cert, err := tls.LoadX509KeyPair(files.Cert, files.Key)
 	if err != nil {

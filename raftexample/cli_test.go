@@ -112,7 +112,7 @@ func TestCommandLinesThatMakeNoSenseAreExplained(t *testing.T) {
 		{"members lead 0", "no id"}, {"members rename 3", "unexpected"}, {"status x", "unexpected"}, {"bench x", "unexpected"},
 		{"bench --reads 101", "of 100"}, {"bench --clients 0", "positive"}, {"bench --size -1", "--size"},
 		{"put a b --if-revision 0", "--create"}, {"del a --if-revision 0", "no key has"}, {"put a b --if-revision x", "a revision"},
-		{"get a --endpoints ftp://h:1", "endpoint"}, {"get a --timeout 0s", "positive"}, {"get a --unknown", "unknown"},
+		{"get a --endpoints ftp://h:1", "endpoint"}, {"get a --cert c.pem", "needs the other"}, {"get a --timeout 0s", "positive"}, {"get a --unknown", "unknown"},
 	} {
 		var out bytes.Buffer
 		require.Equal(t, 2, run(t.Context(), strings.Fields(tt.args), io.Discard, &out), tt.args)

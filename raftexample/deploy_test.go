@@ -39,6 +39,7 @@ func TestTheUnitStartsAMember(t *testing.T) {
 	unit := strings.ReplaceAll(deployed(t, "raftexample@.service"), "\\\n", " ")
 	line := regexp.MustCompile(`(?m)^ExecStart=\S+ (.*)$`).FindStringSubmatch(unit)
 	require.NotNil(t, line)
+	require.Regexp(t, `(?m)^RestartPreventExitStatus=2$`, unit, "wrong use stays wrong")
 	args := os.Expand(strings.ReplaceAll(line[1], "%i", "2"), func(name string) string {
 		value, known := env[name]
 		require.True(t, known, name)

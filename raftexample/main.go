@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -45,7 +46,8 @@ func main() {
 }
 
 // run runs the program until ctx ends or its members have stopped, and returns the
-// exit status.
+// exit status: 0, 1 for a failure, 2 for wrong use, which the next attempt will not
+// make right.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	s := streams{in: os.Stdin, out: stdout, err: stderr}
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
@@ -75,7 +77,7 @@ func serve(ctx context.Context, opts options, stdout, stderr io.Writer) int {
 	members, err := start(opts.members(), logger)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
-		return 1
+		return exitStatus(err)
 	}
 	greeting, cancel := context.WithCancel(ctx)
 	var greeter sync.WaitGroup
@@ -88,6 +90,18 @@ func serve(ctx context.Context, opts options, stdout, stderr io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// exitStatus is 2 for wrong use, 1 for everything else. A file that cannot be read may
+// be there at the next attempt.
+func exitStatus(err error) int {
+	if _, file := errors.AsType[*fs.PathError](err); file {
+		return 1
+	}
+	if errors.Is(err, errUsage) || errors.Is(err, member.ErrUsage) {
+		return 2
+	}
+	return 1
 }
 
 // memoryPerMember is what the Go part of a member may take before garbage is collected

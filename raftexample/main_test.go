@@ -469,9 +469,18 @@ func TestFlagsThatMakeNoSenseAreExplained(t *testing.T) {
 	}
 }
 
-func TestAMemberThatCannotStartFails(t *testing.T) {
+func TestAMemberThatCannotStartTellsWrongUseFromFailure(t *testing.T) {
 	var out bytes.Buffer
 	args := []string{"--id", "2", "--cluster", "1=http://127.0.0.1:1", "--data", t.TempDir()}
-	require.Equal(t, 1, run(t.Context(), args, io.Discard, &out))
+	require.Equal(t, 2, run(t.Context(), args, io.Discard, &out))
 	require.Contains(t, out.String(), "member 2 is not in the cluster")
+	args = []string{"--id", "1", "--cluster", "1=http://" + freePorts(t, 1)[0], "--listen-client", ":0", "--data", t.TempDir()}
+	require.Equal(t, 2, run(t.Context(), args, io.Discard, &out), "it is not served without TLS")
+
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	args = []string{"--id", "1", "--cluster", "1=http://127.0.0.1:1", "--data", file}
+	require.Equal(t, 1, run(t.Context(), args, io.Discard, &out), "that may be mended elsewhere")
+	args = []string{"--id", "1", "--cluster", "1=http://127.0.0.1:1", "--data", t.TempDir(), "--token-file", file + ".missing"}
+	require.Equal(t, 1, run(t.Context(), args, io.Discard, &out), "the file may come")
 }

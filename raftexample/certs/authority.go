@@ -100,10 +100,14 @@ func (a *Authority) Member(cluster string, id uint64, hosts []string, life time.
 	return a.issue(fmt.Sprintf("member-%d", id), template, life)
 }
 
-// Client makes a certificate for a client of that name. An earlier one is replaced.
+// ErrClientName: a file cannot be named after the client.
+var ErrClientName = errors.New("it is no name for a client")
+
+// Client makes a certificate for a client of that name, or returns ErrClientName. An
+// earlier one is replaced.
 func (a *Authority) Client(name string, life time.Duration) (Files, error) {
 	if name == ".." || filepath.Base(name) != name {
-		return Files{}, fmt.Errorf("%q is no name for a client", name)
+		return Files{}, fmt.Errorf("%w: %q", ErrClientName, name)
 	}
 	return a.issue("client-"+name, &x509.Certificate{
 		Subject:     pkix.Name{CommonName: name},
