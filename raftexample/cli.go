@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -151,6 +152,8 @@ func (r *remote) config() (client.Config, error) {
 		return cfg, err
 	}
 	cfg.HTTP = &http.Client{Transport: &http.Transport{
+		// A machine that is off must not take the time for the others.
+		DialContext:     (&net.Dialer{Timeout: 2 * time.Second}).DialContext,
 		TLSClientConfig: tlsConfig, MaxIdleConnsPerHost: 1024, IdleConnTimeout: time.Minute,
 	}}
 	return cfg, nil

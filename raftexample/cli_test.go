@@ -125,6 +125,21 @@ func TestCommandLinesThatMakeNoSenseAreExplained(t *testing.T) {
 	}
 }
 
+func TestTheWrongSchemeIsTold(t *testing.T) {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	var out bytes.Buffer
+	args := []string{"get", "a", "--timeout", "1s", "--endpoints", "127.0.0.1:1," + server.Listener.Addr().String()}
+	require.Equal(t, 1, run(t.Context(), args, io.Discard, &out))
+	require.Contains(t, out.String(), "HTTP request to an HTTPS server")
+
+	out.Reset()
+	args[5] = "127.0.0.1:1,127.0.0.1:2"
+	require.Equal(t, 1, run(t.Context(), args, io.Discard, &out))
+	require.Regexp(t, `(?m)^  http://127.0.0.1:1: .*refused$`, out.String())
+	require.Regexp(t, `(?m)^  http://127.0.0.1:2: .*refused$`, out.String())
+}
+
 func TestATokenAndACertificateAreForHTTPS(t *testing.T) {
 	dir := t.TempDir()
 	authority, err := certs.OpenAuthority(dir)

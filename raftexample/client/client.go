@@ -12,9 +12,11 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
 )
@@ -31,8 +33,8 @@ type Config struct {
 	// InsecureToken sends the token to other machines without TLS too, where whoever is
 	// on the way can read it.
 	InsecureToken bool
-	// AttemptTimeout is how long one member may take before the next is asked.
-	// Default 3 s.
+	// AttemptTimeout is how long one member may take before the next is asked. Members
+	// try for 5 s and then say why they could not: let it be longer. Default 6 s.
 	AttemptTimeout time.Duration
 }
 
@@ -73,7 +75,7 @@ func New(cfg Config) (*Client, error) {
 		cfg.HTTP = http.DefaultClient
 	}
 	if cfg.AttemptTimeout <= 0 {
-		cfg.AttemptTimeout = 3 * time.Second
+		cfg.AttemptTimeout = 6 * time.Second
 	}
 	return &Client{cfg: cfg}, nil
 }
@@ -130,19 +132,29 @@ const (
 )
 
 // do sends a request until it is answered with a success or a final refusal, or ctx
-// ends. The error is then that of the last attempt.
+// ends. The error is then the refusal, or what each endpoint that was asked came to.
 func (c *Client) do(ctx context.Context, rq request) (answer, error) {
 	pause := firstPause
+	tried := attempts{endpoints: c.cfg.Endpoints, last: make([]error, len(c.cfg.Endpoints))}
 	for attempt := 1; ; attempt++ {
 		at := c.at.Load()
-		a, err := c.attempt(ctx, c.cfg.Endpoints[at%uint64(len(c.cfg.Endpoints))], rq)
-		if err == nil || !rq.again(err) {
-			return a, err
+		asked := at % uint64(len(c.cfg.Endpoints))
+		a, err := c.attempt(ctx, c.cfg.Endpoints[asked], rq)
+		if err == nil {
+			return a, nil
+		}
+		again := rq.again(err)
+		if _, answered := errors.AsType[*Error](err); answered && !again {
+			return answer{}, err
+		}
+		tried.add(asked, err, ctx.Err() != nil)
+		if !again {
+			return answer{}, tried
 		}
 		// Others may have gone on already.
 		c.at.CompareAndSwap(at, at+1)
 		if ctx.Err() != nil {
-			return answer{}, err
+			return answer{}, tried
 		}
 		if attempt%len(c.cfg.Endpoints) != 0 {
 			continue
@@ -153,7 +165,7 @@ func (c *Client) do(ctx context.Context, rq request) (answer, error) {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return answer{}, err
+			return answer{}, tried
 		}
 	}
 }
@@ -200,9 +212,65 @@ func (c *Client) send(ctx context.Context, endpoint string, rq request) (*http.R
 	if json.Unmarshal(data, &body) == nil && body.Code != "" {
 		refusal.Code, refusal.Message = body.Code, body.Error
 	} else {
-		refusal.Message = fmt.Sprintf("%s answers %s", endpoint, resp.Status)
+		refusal.Message = fmt.Sprintf("%s answers %s%s", endpoint, resp.Status, excerpt(data))
 	}
 	return nil, refusal
+}
+
+// attempts is the error of a request that no member has served: the last one of each
+// endpoint that was asked, a line each.
+type attempts struct {
+	endpoints []string
+	last      []error
+}
+
+// add notes an error. That the time was over tells less than what was said before.
+func (a attempts) add(endpoint uint64, err error, over bool) {
+	if a.last[endpoint] == nil || !over {
+		a.last[endpoint] = err
+	}
+}
+
+func (a attempts) Error() string {
+	var lines []string
+	for i, err := range a.last {
+		if err != nil {
+			lines = append(lines, a.endpoints[i]+": "+reason(err))
+		}
+	}
+	if len(lines) > 1 {
+		lines = append([]string{"no member has served it:"}, lines...)
+	}
+	return strings.Join(lines, "\n  ")
+}
+
+// Unwrap returns the errors of all endpoints that were asked.
+func (a attempts) Unwrap() []error {
+	return slices.DeleteFunc(slices.Clone(a.last), func(err error) bool { return err == nil })
+}
+
+// reason returns what an error says, without the request that net/http puts before it.
+func reason(err error) string {
+	sent, ok := errors.AsType[*url.Error](err)
+	if ok {
+		err = sent.Err
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "no answer in time"
+	}
+	return err.Error()
+}
+
+// excerpt returns the beginning of an answer that is none of a member, for people.
+func excerpt(data []byte) string {
+	const most = 200
+	text := strings.Join(strings.FieldsFunc(strings.ToValidUTF8(string(data[:min(len(data), most)]), ""), func(r rune) bool {
+		return unicode.IsSpace(r) || !unicode.IsPrint(r)
+	}), " ")
+	if text == "" {
+		return ""
+	}
+	return ": " + text
 }
 
 // unserved is for requests that may take effect more than once, or were given an

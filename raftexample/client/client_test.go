@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -233,4 +234,50 @@ func TestATokenIsNotSentInTheClearToOtherMachines(t *testing.T) {
 		_, err = client.New(cfg)
 		require.NoError(t, err, "there is nothing to read")
 	}
+}
+
+func TestAFailureTellsWhatEachMemberSaid(t *testing.T) {
+	none := nobody(t)
+	_, one := serve(t, says(503, `{"error":"no leader is known","code":"unavailable"}`))
+	_, two := serve(t, says(502, "<html>\n<b>bad\x00 gateway</b>\n"))
+	// The time of the request is over while the last is silent; what it said before counts.
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	silent := make(chan struct{})
+	_, three := serve(t, says(503, `{"error":"shutting down","code":"unavailable"}`), func(http.ResponseWriter) { <-silent })
+	defer close(silent)
+	_, err := open(t, none, one, two, three).Get(ctx, "a", false)
+	require.Regexp(t, `^no member has served it:
+  `+none+`: dial tcp .*: connection refused
+  `+one+`: no leader is known
+  `+two+`: `+two+` answers 502 Bad Gateway: <html> <b>bad gateway</b>
+  `+three+`: shutting down$`, err.Error())
+	refusal, ok := errors.AsType[*client.Error](err)
+	require.True(t, ok, "what a member said is found")
+	require.Equal(t, "unavailable", refusal.Code)
+}
+
+func TestAMemberHasTheTimeToSayWhy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, err := client.New(client.Config{Endpoints: []string{"http://127.0.0.1:1"}, HTTP: &http.Client{Transport: late{}}})
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		_, err = c.Get(ctx, "a", false)
+		require.EqualError(t, err, "http://127.0.0.1:1: no leader is known")
+	})
+}
+
+// late answers as a member without a leader does, after the time that it tries.
+type late struct{}
+
+func (late) RoundTrip(r *http.Request) (*http.Response, error) {
+	select {
+	case <-time.After(5 * time.Second):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+	w := httptest.NewRecorder()
+	says(503, `{"error":"no leader is known","code":"unavailable"}`)(w)
+	return w.Result(), nil
 }

@@ -167,15 +167,15 @@ func (c *Client) Status(ctx context.Context, endpoint string) (raftnode.Status, 
 // call. The next member is asked where one does not begin; once one has begun, it
 // must come to the end.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
-	var last error
-	for _, endpoint := range c.cfg.Endpoints {
+	tried := attempts{endpoints: c.cfg.Endpoints, last: make([]error, len(c.cfg.Endpoints))}
+	for i, endpoint := range c.cfg.Endpoints {
 		resp, err := c.send(ctx, endpoint, request{method: http.MethodGet, path: "/backup"})
 		if err != nil {
-			last = fmt.Errorf("%s: %w", endpoint, err)
+			tried.last[i] = err
 			continue
 		}
 		_, err = io.Copy(w, resp.Body)
 		return errors.Join(err, resp.Body.Close())
 	}
-	return last
+	return tried
 }
