@@ -288,6 +288,44 @@ func TestARunWithoutAViolationIsShownAsWell(t *testing.T) {
 	assert.Equal(t, []string{"passed", "true", "false", "5 events led to event 7", "0 1 4 6 7"}, got)
 }
 
+func TestLabelsOfPhasesAreNotDrawnOverEachOther(t *testing.T) {
+	t.Parallel()
+	tr := &Trace{Members: []uint64{1}}
+	phases := map[int]string{
+		0: "faults begin, and go on for a while", 40: "faults end", 41: "member 1 stays down", 42: "member 2 stays down",
+		80: "a phase whose name is much too long for the room has no room at the end",
+	}
+	for i := range 100 {
+		e := Event{At: uint64(i), Kind: Propose, Member: 1}
+		if text, ok := phases[i]; ok {
+			e = Event{At: uint64(i), Kind: "phase", Text: text}
+		}
+		tr.Events = append(tr.Events, e)
+	}
+	var got []struct {
+		Text       string
+		Start, End float64
+	}
+	look(t, tr, visit{width: 600, script: `
+		const [drawn, draw] = [[], CanvasRenderingContext2D.prototype.fillText];
+		CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+			if (this.canvas.id === 'overview' && text) drawn.push({text, start: x, end: x + this.measureText(text).width});
+			draw.call(this, text, x, y);
+		};
+		dispatchEvent(new Event('resize'));
+		await settled();
+		drawn.push({text: '', start: $('overview').clientWidth});
+		return drawn;
+	`}, &got)
+	require.Len(t, got, 4)
+	assert.Equal(t, phases[0], got[0].Text)
+	assert.Equal(t, phases[42], got[1].Text)
+	assert.Regexp(t, "^a .*…$", got[2].Text)
+	for i := range got[:3] {
+		assert.Less(t, got[i].End, got[i+1].Start, "%v", got[i])
+	}
+}
+
 func TestARunInWhichNothingHappenedIsShownAsWell(t *testing.T) {
 	t.Parallel()
 	for _, tr := range []*Trace{{}, {Members: []uint64{1, 2}}} {

@@ -23,7 +23,7 @@ class Overview {
     // The middle of the thumb, which is 4 pixels wide, stands on the event.
     this.x = (place) => 2 + (width - 4) * rows.rowOf(place) / Math.max(1, rows.length - 1);
     for (const member of this.run.members()) this.drawLane(c, member, width, view.palette);
-    this.drawEvents(c, view);
+    this.drawEvents(c, view, width);
   }
 
   drawLane(c, member, width, palette) {
@@ -37,19 +37,13 @@ class Overview {
     }
   }
 
-  drawEvents(c, view) {
+  drawEvents(c, view, width) {
     const {palette} = view;
     if (view.causes) {
       c.fillStyle = palette.accent;
       for (const place of view.causes) c.fillRect(this.x(place), this.height - 5, 1.5, 4);
     }
-    this.run.events.forEach((event, place) => {
-      if (event.kind !== 'phase') return;
-      c.fillStyle = palette.ink;
-      c.fillRect(this.x(place), 6, 1, this.height - 6);
-      c.font = '10px system-ui, sans-serif';
-      c.fillText(event.text || '', this.x(place) + 3, 8);
-    });
+    this.drawPhases(c, palette, width);
     if (this.run.violation) {
       const x = this.x(this.run.violation.event);
       c.fillStyle = palette.broken;
@@ -60,12 +54,39 @@ class Overview {
     }
   }
 
+  // drawPhases marks where phases begin. A label ends where the next phase begins.
+  drawPhases(c, palette, width) {
+    const phases = [];
+    this.run.events.forEach((event, place) => {
+      if (event.kind === 'phase') phases.push({text: event.text || '', x: this.x(place)});
+    });
+    c.fillStyle = palette.ink;
+    c.font = '10px system-ui, sans-serif';
+    phases.forEach(({text, x}, i) => {
+      c.fillRect(x, 6, 1, this.height - 6);
+      const end = i + 1 < phases.length ? phases[i + 1].x : width;
+      c.fillText(shortened(text, end - x - 6, (t) => c.measureText(t).width), x + 3, 8);
+    });
+  }
+
   move(place) {
     const row = this.rows.rowUpTo(place);
     this.slider.value = row;
     this.slider.setAttribute('aria-valuetext',
       `event ${place} of ${this.run.events.length}, ${formatTime(this.run.events[place]?.at || 0)} milliseconds`);
   }
+}
+
+// shortened returns as much of a text as is no wider than room, nothing where that would
+// say nothing.
+function shortened(text, room, widthOf) {
+  const fewest = 4;
+  if (widthOf(text) <= room) return text;
+  for (let n = text.length - 1; n >= fewest; n--) {
+    const part = `${text.slice(0, n).trimEnd()}…`;
+    if (widthOf(part) <= room) return part;
+  }
+  return '';
 }
 
 // spans are the times for which a member has one role: from an event up to another,
