@@ -38,5 +38,7 @@
 // may end in the middle of a record. An error of the writer ends the recording and
 // never disturbs the member: see Node.Err.
 //
-// A raft.Node drives its RawNode in steps of its own and cannot be recorded.
+// A raft.Node cannot be recorded: it hands out a Ready that was made before the last
+// calls, which are steps that a RawNode does not have. Drive a record.Node by a loop of
+// your own.
 package record
