@@ -1,9 +1,12 @@
 package member
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -30,6 +33,8 @@ type identity struct {
 	// Stored: there is a database. Where it is gone later, so are promises that the
 	// others rely on.
 	Stored bool `json:"stored"`
+	// Checksum is that of the rest; empty in memory, and in files of former versions.
+	Checksum string `json:"checksum,omitempty"`
 }
 
 // databaseDir names the member's database in its data directory.
@@ -87,15 +92,56 @@ func readIdentity(dir string) (identity, error) {
 	if err != nil {
 		return me, err
 	}
-	if err := json.Unmarshal(data, &me); err != nil {
+	var version struct {
+		Format int `json:"format"`
+	}
+	if json.Unmarshal(data, &version) == nil && version.Format > identityFormat {
+		return identity{Format: version.Format}, nil // the rest is not for this program to judge
+	}
+	if me, err = decodeIdentity(data); err != nil {
 		return me, fmt.Errorf("%s is damaged (%w): restore it, or replace this member by a new one with another id and an empty data directory", path, err)
 	}
 	return me, nil
 }
 
+// encode returns the text of the file, with its checksum.
+func (me identity) encode() ([]byte, error) {
+	me.Checksum = ""
+	data, err := json.Marshal(me)
+	if err != nil {
+		return nil, err
+	}
+	me.Checksum = fmt.Sprintf("%08x", crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli)))
+	data, err = json.Marshal(me)
+	return append(data, '\n'), err
+}
+
+// decodeIdentity reads the text of the file, of which no bit may differ from what was
+// written. Former versions wrote no checksum: of theirs, the names of the fields count.
+func decodeIdentity(data []byte) (identity, error) {
+	var me identity
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&me); err != nil {
+		return identity{}, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return identity{}, errors.New("something follows its end")
+	}
+	if me.Checksum == "" {
+		return me, nil
+	}
+	whole, err := me.encode()
+	if err == nil && !bytes.Equal(data, whole) {
+		err = errors.New("its checksum is wrong")
+	}
+	me.Checksum = ""
+	return me, err
+}
+
 // write replaces the file, durably and as a whole.
 func (me identity) write(dir string) error {
-	data, err := json.Marshal(me)
+	data, err := me.encode()
 	if err != nil {
 		return err
 	}
@@ -103,7 +149,7 @@ func (me identity) write(dir string) error {
 		return err
 	}
 	path := filepath.Join(dir, identityFile)
-	if err := writeSynced(path+".new", append(data, '\n')); err != nil {
+	if err := writeSynced(path+".new", data); err != nil {
 		return err
 	}
 	if err := os.Rename(path+".new", path); err != nil {
