@@ -44,8 +44,8 @@ func (r *raft) appendEntries(m *raftpb.Message) error {
 		return r.fail(err)
 	case !matched && s.prev.index <= r.log.committed:
 		return r.fail(&DataLossError{Reason: fmt.Sprintf(
-			"%d leads term %d with an entry of term %d at %d, where another one is committed here: %s",
-			m.From, m.Term, s.prev.term, s.prev.index, r.describe())})
+			"%d leads term %d with an entry of term %d at %d, where another one is committed here",
+			m.From, m.Term, s.prev.term, s.prev.index)})
 	case !matched:
 		return r.rejectAppend(m)
 	}
@@ -96,8 +96,8 @@ func (r *raft) heartbeat(m *raftpb.Message) error {
 	}
 	if m.Commit > r.log.last() {
 		return r.fail(&DataLossError{Reason: fmt.Sprintf(
-			"%d leads term %d and knows that this member held entry %d; the log ends at %d: %s",
-			m.From, m.Term, m.Commit, r.log.last(), r.describe())})
+			"%d leads term %d and knows that this member held entry %d; the log ends at %d",
+			m.From, m.Term, m.Commit, r.log.last())})
 	}
 	// A last entry of this term is the leader's, and so is all before it (§5.3).
 	if r.log.lastID().term == r.term {

@@ -245,6 +245,7 @@ func TestAMemberThatLostItsLogStops(t *testing.T) {
 			var loss *raft.DataLossError
 			require.ErrorAs(t, l.Step(m), &loss)
 			assert.NotEmpty(t, loss.Reason)
+			assert.NotContains(t, loss.Reason, "=", "it is for people")
 			require.ErrorIs(t, l.Propose([]byte("x")), raft.ErrDataLoss)
 			require.ErrorIs(t, l.Campaign(), raft.ErrDataLoss)
 			require.True(t, l.HasReady(), "the error is to be told")

@@ -198,7 +198,8 @@ func (r *raft) checkQuorum() bool { return !r.cfg.DisableCheckQuorum }
 func (r *raft) fail(err error) error {
 	if r.failed == nil {
 		r.failed = err
-		r.logger().Error("stopped", "err", err)
+		r.logger().Error("stopped", "err", err, "role", r.state.String(), "term", r.term, "leader", r.lead,
+			"commit", r.log.committed, "applied", r.log.applied, "durable", r.log.durable, "last", r.log.last())
 	}
 	return r.failed
 }

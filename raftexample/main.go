@@ -171,7 +171,9 @@ func wait(ctx context.Context, members []*member.Member, logger *slog.Logger) er
 			case errors.Is(err, raftnode.ErrRemoved):
 				logger.Warn("a member has stopped", "member", m.ID(), "why", err)
 			case err != nil:
-				logger.Error("a member has failed", "member", m.ID(), "err", err)
+				if len(members) > 1 { // the others go on; of one alone, run tells
+					logger.Error("a member has failed", "member", m.ID(), "err", err)
+				}
 				mu.Lock()
 				defer mu.Unlock()
 				last = fmt.Errorf("member %d: %w", m.ID(), err)
