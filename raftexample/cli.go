@@ -46,7 +46,7 @@ func commands() map[string]command {
 	return map[string]command{
 		"put": {putUsage, putCommand}, "get": {getUsage, getCommand}, "del": {delUsage, delCommand},
 		"list": {listUsage, listCommand}, "members": {membersUsage, membersCommand},
-		"status": {statusUsage, statusCommand}, "bench": {benchUsage, benchCommand},
+		"health": {healthUsage, healthCommand}, "status": {statusUsage, statusCommand}, "bench": {benchUsage, benchCommand},
 		"backup": {backupUsage, backupCommand}, "restore": {restoreUsage, restoreCommand},
 		"certs": {certsUsage, certsCommand},
 	}

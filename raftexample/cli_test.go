@@ -83,8 +83,12 @@ func TestACommandLineRunsTheCluster(t *testing.T) {
 	removed := c.running[next]
 	delete(c.running, next)
 	removed.kill(t)
+	status, out, errs := c.say("", "health")
+	require.Equal(t, 1, status, "one of three does not answer")
+	require.Equal(t, 2, strings.Count(out, " is healthy"), "%s%s", out, errs)
+	require.Contains(t, errs, c.clients[next])
 	c.says("put", "a", "still here")
-	out := c.says("bench", "--duration", "1100ms", "--clients", "4", "--reads", "50")
+	out = c.says("bench", "--duration", "1100ms", "--clients", "4", "--reads", "50")
 	require.Regexp(t, `^\d+ requests in .*; 0 failed\n`, out)
 	require.Contains(t, out, "##")
 	for _, p := range c.running {
@@ -109,7 +113,7 @@ func TestCommandLinesThatMakeNoSenseAreExplained(t *testing.T) {
 	for _, tt := range []struct{ args, says string }{
 		{"put", "a key"}, {"put a b c", "a key"}, {"put a b --create --if-revision 3", "one must do"}, {"get", "one key"},
 		{"del a b", "one key"}, {"list a b", "prefix"}, {"members add", "add what?"}, {"members add x", "no id"},
-		{"members lead 0", "no id"}, {"members rename 3", "unexpected"}, {"status x", "unexpected"}, {"bench x", "unexpected"},
+		{"members lead 0", "no id"}, {"members rename 3", "unexpected"}, {"status x", "unexpected"}, {"health x", "unexpected"}, {"bench x", "unexpected"},
 		{"bench --reads 101", "of 100"}, {"bench --clients 0", "positive"}, {"bench --size -1", "--size"},
 		{"put a b --if-revision 0", "--create"}, {"del a --if-revision 0", "no key has"}, {"put a b --if-revision x", "a revision"},
 		{"get a --endpoints ftp://h:1", "endpoint"}, {"get a --cert c.pem", "needs the other"}, {"get a --timeout 0s", "positive"}, {"get a --unknown", "unknown"},

@@ -67,6 +67,33 @@ func printMembers(ctx context.Context, c *client.Client, s streams) error {
 	return w.Flush()
 }
 
+const healthUsage = `raftexample health fails unless a member serves: for health checks.
+
+  --endpoints 127.0.0.1:12380   is the default here; each one that is given must
+                                be healthy
+` + remoteUsage
+
+func healthCommand(set *flag.FlagSet) func(context.Context, []string, streams) error {
+	work := asking(set, func(ctx context.Context, c *client.Client, args []string, s streams) error {
+		if len(args) > 0 {
+			return usagef("unexpected argument %q", args[0])
+		}
+		var sick []error
+		for _, endpoint := range c.Endpoints() {
+			if err := c.Health(ctx, endpoint); err != nil {
+				sick = append(sick, fmt.Errorf("%s: %w", endpoint, err))
+				continue
+			}
+			s.printf("%s is healthy\n", endpoint)
+		}
+		return errors.Join(sick...)
+	})
+	if err := set.Set("endpoints", "127.0.0.1:12380"); err != nil {
+		panic(err) // it is a text
+	}
+	return work
+}
+
 const statusUsage = `raftexample status asks each endpoint, and fails if no leader answers.
 ` + remoteUsage
 

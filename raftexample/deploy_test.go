@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -98,7 +99,11 @@ func TestTheComposeFileStartsMembers(t *testing.T) {
 		require.Regexp(t, `^127\.0\.0\.1:\d+:12380$`, service.Ports[0], "only this machine is served")
 		require.FileExists(t, filepath.Join("deploy", service.Build.Context, service.Build.Dockerfile))
 		check := service.Healthcheck.Test
-		require.Equal(t, []string{"CMD", "/raftexample", "status"}, check[:3])
+		require.Equal(t, []string{"CMD", "/raftexample", "health"}, check[:3], "of this member, not of the cluster")
+		require.NotContains(t, check, "--endpoints")
+		_, port, err := net.SplitHostPort(o.listenClient)
+		require.NoError(t, err)
+		require.Contains(t, asked(t, "help", "health"), "--endpoints 127.0.0.1:"+port, "the default")
 		require.Contains(t, deployed(t, "Dockerfile"), `ENTRYPOINT ["/raftexample"]`)
 	}
 }

@@ -14,7 +14,7 @@ const usage = `raftexample is a replicated, linearizable key-value store over HT
   raftexample COMMAND              asks members, or prepares what they need:
 
     put, get, del, list   write, read, delete and list keys
-    status                of all members
+    status, health        of all members; of one, for health checks
     members               who they are; add, promote, move, remove, lead
     bench                 puts a load on a cluster, and measures it
     backup, restore       keeps all data; begins a new cluster with them

@@ -163,6 +163,13 @@ func (c *Client) Status(ctx context.Context, endpoint string) (raftnode.Status, 
 	return status, err
 }
 
+// Health returns nil if the member at the endpoint knows a leader and is a member, and
+// otherwise why not. It is asked once.
+func (c *Client) Health(ctx context.Context, endpoint string) error {
+	_, err := c.attempt(ctx, endpoint, request{method: http.MethodGet, path: "/healthz"})
+	return err
+}
+
 // Backup writes the state of the cluster to w: all that was acknowledged before the
 // call. The next member is asked where one does not begin; once one has begun, it
 // must come to the end.
