@@ -13,7 +13,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -196,29 +195,4 @@ func end(ctx context.Context, m *member.Member, alone bool) error {
 		return m.Shutdown()
 	}
 	return m.Close()
-}
-
-// greet says how to talk to the cluster, once there is a leader.
-func greet(ctx context.Context, members []*member.Member, opts options, stdout io.Writer) {
-	leader, err := members[0].WaitLeader(ctx)
-	if err != nil {
-		return // it is ending before it began; why is told elsewhere
-	}
-	dir, err := filepath.Abs(opts.data)
-	if err != nil {
-		dir = opts.data
-	}
-	first, last := members[0].ClientAddr(), members[len(members)-1].ClientAddr()
-	_, _ = fmt.Fprintf(stdout, `
-Member %d leads. The data are in %s. Try, in another terminal:
-
-  curl -X PUT -d hello http://%s/kv/greeting
-  curl http://%s/kv/greeting
-  curl http://%s/status
-
-or open http://%s/ in a browser.
-
-Ctrl-C ends it. raftexample help tells of put, get, status, bench and more.
-
-`, leader, dir, first, last, first, first)
 }
