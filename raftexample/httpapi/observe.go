@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -71,9 +72,23 @@ func (h *Handler) inspection() {
 	if !h.opts.Profiling {
 		return
 	}
-	h.mux.HandleFunc("/debug/pprof/", pprof.Index)
+	h.mux.Handle("/debug/pprof/", h.brief(pprof.Index))
 	h.mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	h.mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	h.mux.Handle("/debug/pprof/profile", h.brief(pprof.Profile))
 	h.mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	h.mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	h.mux.Handle("/debug/pprof/trace", h.brief(pprof.Trace))
+}
+
+// maxProfile is how long a profile may take: it costs speed all the while.
+const maxProfile = 2 * time.Minute
+
+// brief refuses profiles that take too long. What is no number is left to serve.
+func (h *Handler) brief(serve http.HandlerFunc) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if seconds, err := strconv.ParseFloat(r.FormValue("seconds"), 64); err == nil && seconds > maxProfile.Seconds() {
+			h.fail(w, r, errorf(http.StatusBadRequest, "a profile of %v seconds is too long: at most %v", seconds, maxProfile))
+			return
+		}
+		serve(w, r)
+	})
 }

@@ -49,3 +49,13 @@ func TestTheInsideIsShownOnlyWhereThatIsAskedFor(t *testing.T) {
 	h := httpapi.New(newFakeStore(), httpapi.Options{Metrics: inside})
 	require.Equal(t, 405, request(t, h, "PUT", "/metrics", "").Code)
 }
+
+func TestProfilesAreBrief(t *testing.T) {
+	h := httpapi.New(newFakeStore(), httpapi.Options{Profiling: true})
+	for _, path := range []string{"profile?seconds=121", "trace?seconds=3600", "heap?seconds=1e9", "trace?seconds=120.5"} {
+		w := request(t, h, "GET", "/debug/pprof/"+path, "")
+		require.Equal(t, 400, w.Code, path)
+		require.Contains(t, errorIn(t, w.Body.String()), "at most 2m0s")
+	}
+	require.Equal(t, 200, request(t, h, "GET", "/debug/pprof/trace?seconds=0.001", "").Code)
+}

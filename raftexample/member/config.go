@@ -130,6 +130,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.TickInterval < 0 || c.RequestTimeout < 0 || c.DrainTimeout < 0 || c.RemovalGrace < 0 {
 		return c, usagef("a duration is negative")
 	}
+	if c.TickInterval < minTick {
+		return c, usagef("a tick of %v is too short: at least %v, and longer than a round trip between members", c.TickInterval, minTick)
+	}
 	if c.DialContext == nil {
 		c.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
 	}
@@ -138,6 +141,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	return c, nil
 }
+
+// minTick is the shortest tick: below, elections are a matter of the scheduler.
+const minTick = time.Millisecond
 
 // dialTimeout is how long a connection to a peer may take.
 const dialTimeout = 2 * time.Second

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-289bd6ac/raft/raftexample/member"
+	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
 // Whoever reaches the address for peers must not hold connections by a body that never
@@ -74,4 +75,15 @@ func TestAPageThatPretendsToBeThisMemberIsNotServed(t *testing.T) {
 	require.Equal(t, 200, ask(clients, "kv.internal:80", "/status", ""))
 	require.Equal(t, 200, ask(clients, clients, "/status", ""))
 	require.Equal(t, 403, ask(peers, "evil.example", "/raftexample/v1/membership", "http://evil.example"))
+}
+
+func TestATickThatIsTooShortIsRefused(t *testing.T) {
+	for _, tick := range []time.Duration{1, time.Millisecond - 1} {
+		_, err := member.Start(member.Config{
+			ID: 1, Dir: t.TempDir(), ClientAddr: "127.0.0.1:0", TickInterval: tick,
+			Cluster: []raftnode.Member{{ID: 1, URL: "http://127.0.0.1:1"}},
+		})
+		require.ErrorIs(t, err, member.ErrUsage)
+		require.ErrorContains(t, err, "too short")
+	}
 }
