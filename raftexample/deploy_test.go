@@ -119,6 +119,7 @@ func told(t *testing.T) string {
 		Status:    func() raftnode.Status { return raftnode.Status{Peers: make([]raftnode.PeerProgress, 1)} },
 		Stats:     func() raftnode.Stats { return raftnode.Stats{} },
 		DiskUsage: func() (uint64, error) { return 1, nil },
+		DiskFree:  func() (uint64, error) { return 1, nil },
 		Transport: func() rafthttp.Stats { return rafthttp.Stats{Peers: make([]rafthttp.PeerStats, 1)} },
 	}))
 	w := httptest.NewRecorder()

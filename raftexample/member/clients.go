@@ -5,8 +5,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -39,7 +41,18 @@ func newMonitor() (*monitor, error) {
 func (mon *monitor) watch(m *Member) error {
 	return metrics.Register(mon.registry, metrics.Source{
 		Status: m.node.Status, Stats: m.node.Stats, Transport: m.transport.Stats, DiskUsage: m.storage.DiskUsage,
+		DiskFree: m.diskFree,
 	})
+}
+
+// diskFree returns how many bytes there is room for on the disk of the database.
+func (m *Member) diskFree() (uint64, error) {
+	fs := m.cfg.FS
+	if fs == nil {
+		fs = vfs.Default
+	}
+	usage, err := fs.GetDiskUsage(filepath.Join(m.cfg.Dir, databaseDir))
+	return usage.AvailBytes, err
 }
 
 func (mon *monitor) handler() http.Handler {

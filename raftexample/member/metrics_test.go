@@ -22,6 +22,7 @@ func TestMembersTellHowTheyAre(t *testing.T) {
 		require.Regexp(t, `\nraftexample_disk_fsync_duration_seconds_count [1-9]`, text)
 		require.Regexp(t, `\nraftexample_apply_duration_seconds_count [1-9]`, text)
 		require.Regexp(t, `\nraftexample_disk_usage_bytes [1-9]`, text)
+		require.Regexp(t, `\nraftexample_disk_free_bytes [1-9]`, text)
 		if id == leader {
 			require.Contains(t, text, `http_request_duration_seconds_count{code="204",method="PUT",route="/kv/"} `)
 			require.Contains(t, text, "\nraftexample_is_leader 1\n")

@@ -26,6 +26,7 @@ var (
 	lastIndex     = describe("log_last_index", "The index of the last entry.")
 
 	storeBytes = describe("disk_usage_bytes", "Bytes of the database: log and state.")
+	freeBytes  = describe("disk_free_bytes", "Bytes that there is room for where the database is.")
 
 	committed = describe("proposals_committed_total", "The last index that this member knows to be committed.")
 	applied   = describe("proposals_applied_total", "The last index that this member has applied.")
@@ -85,6 +86,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	s.member(c.source.Status(), c.source.Stats())
 	if bytes, err := c.source.DiskUsage(); err == nil {
 		s.gauge(storeBytes, float64(bytes))
+	}
+	if bytes, err := c.source.DiskFree(); err == nil {
+		s.gauge(freeBytes, float64(bytes))
 	}
 	transport := c.source.Transport()
 	for _, p := range transport.Peers {

@@ -81,6 +81,8 @@ type Source struct {
 	Transport func() rafthttp.Stats
 	// DiskUsage is how many bytes the data take up; an error where nobody can tell.
 	DiskUsage func() (uint64, error)
+	// DiskFree is how many bytes there is room for; an error where nobody can tell.
+	DiskFree func() (uint64, error)
 }
 
 // Register registers what the source tells.

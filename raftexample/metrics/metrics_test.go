@@ -30,6 +30,7 @@ func leader() metrics.Source {
 			return raftnode.Stats{LeaderChanges: 1, Proposals: 20, ProposalsFailed: 2, ProposalsPending: 3, Reads: 30, ReadsFailed: 4}
 		},
 		DiskUsage: func() (uint64, error) { return 12345, nil },
+		DiskFree:  func() (uint64, error) { return 54321, nil },
 		Transport: func() rafthttp.Stats {
 			return rafthttp.Stats{
 				Peers: []rafthttp.PeerStats{{
@@ -68,7 +69,7 @@ func TestAMemberIsToldInTheWordsOfPrometheus(t *testing.T) {
 		`peer_dropped_messages_total{peer="2",reason="queue_full",stream="bulk"} 8`,
 		`peer_snapshots_total{direction="sent",peer="2",result="failed"} 2`,
 		`peer_snapshot_bytes_total{direction="sent",peer="2"} 3000`,
-		`transport_refused_total{reason="some reason"} 5`, "disk_usage_bytes 12345",
+		`transport_refused_total{reason="some reason"} 5`, "disk_usage_bytes 12345", "disk_free_bytes 54321",
 		"disk_fsync_duration_seconds_count 1", "apply_duration_seconds_count 1", "apply_batch_entries_sum 3",
 		`http_request_duration_seconds_count{code="200",method="GET",route="/kv/"} 1`,
 	} {
@@ -79,6 +80,7 @@ func TestAMemberIsToldInTheWordsOfPrometheus(t *testing.T) {
 func TestAStoreThatHasFailedLeavesTheRest(t *testing.T) {
 	source := leader()
 	source.DiskUsage = func() (uint64, error) { return 0, errors.New("the disk is gone") }
+	source.DiskFree = source.DiskUsage
 	reg := prometheus.NewRegistry()
 	require.NoError(t, metrics.Register(reg, source))
 	families, err := reg.Gather()
@@ -86,6 +88,7 @@ func TestAStoreThatHasFailedLeavesTheRest(t *testing.T) {
 	require.NotEmpty(t, families)
 	for _, f := range families {
 		require.NotContains(t, f.GetName(), "disk_usage")
+		require.NotContains(t, f.GetName(), "disk_free")
 	}
 }
 
