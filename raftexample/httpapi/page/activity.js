@@ -22,9 +22,12 @@ function line(values, most, name) {
   return svg('path', {class: name, d: points.join('')});
 }
 
-function chart(id, label, lines) {
+function chart(id, label, unit, lines) {
   const most = Math.max(1, ...Object.values(lines).flat());
   $(id).setAttribute('aria-label', `${label}, at most ${most.toFixed(1)}`);
+  // The upper edge is at the highest value, the lower at 0, the left at the first second.
+  $(`${id}-most`).textContent = `${Number(most.toFixed(1)).toLocaleString('en')} ${unit}`;
+  $(`${id}-start`).textContent = `${Math.max(0, ...Object.values(lines).map((l) => l.length))} s ago`;
   $(id).replaceChildren(...Object.entries(lines).map(([name, values]) => line(values, most, name)));
 }
 
@@ -36,10 +39,10 @@ export function showActivity(cluster) {
   $('failures').textContent = failed > 0 ? `; ${failed} failed` : '';
   $('latency').textContent = last.served > 0 ? `${last.mean.toFixed(1)}, ${last.slowest.toFixed(1)}` : '–';
   $('most').textContent = Math.max(0, ...seconds.map((s) => s.served)).toLocaleString('en');
-  chart('throughput', 'requests in a second', {
+  chart('throughput', 'requests in a second', 'in a second', {
     first: seconds.map((s) => s.served), ...(failed > 0 ? {failed: seconds.map((s) => s.failed)} : {}),
   });
-  chart('latencies', 'milliseconds', {second: seconds.map((s) => s.slowest), first: seconds.map((s) => s.mean)});
+  chart('latencies', 'milliseconds', 'ms', {second: seconds.map((s) => s.slowest), first: seconds.map((s) => s.mean)});
 }
 
 // showElections shows each term's leader once, as the member that saw it first has it.
