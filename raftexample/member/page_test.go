@@ -19,7 +19,7 @@ func TestThePageShowsTheCluster(t *testing.T) {
 		Summary, Activity string
 		Roles             map[string]string
 		Logs, Lags        []string
-		Elections         []string
+		Elections, Axes   []string
 	}
 	c.look(c.follower(), 0, `
 		await until(() => all('.member .small').filter((e) => e.textContent.includes('has everything, 0 in flight, answers within')).length === 2);
@@ -28,6 +28,7 @@ func TestThePageShowsTheCluster(t *testing.T) {
 			summary: $('summary').textContent, activity: $('throughput').getAttribute('aria-label'),
 			roles: Object.fromEntries(all('.member').map((m) => [m.id, m.dataset.role])),
 			logs: all('.member .log').map((l) => l.getAttribute('aria-label')),
+			axes: ['throughput-most', 'throughput-start', 'latencies-most', 'latencies-start'].map((id) => $(id).textContent),
 			elections: all('#elections li span').map((e) => e.textContent),
 		};
 	`, &got)
@@ -38,6 +39,9 @@ func TestThePageShowsTheCluster(t *testing.T) {
 	require.Regexp(t, `^log from 1 to \d+; committed up to \d+, applied up to \d+$`, got.Logs[0])
 	require.NotEmpty(t, got.Elections)
 	require.Regexp(t, fmt.Sprintf(`^member %d leads in term \d+$`, leader), got.Elections[0])
+	for i, form := range []string{`^[\d,.]+ in a second$`, `^\d+ s ago$`, `^[\d,.]+ ms$`, `^\d+ s ago$`} {
+		require.Regexp(t, form, got.Axes[i])
+	}
 	require.Contains(t, got.Activity, "requests in a second, at most ")
 }
 
@@ -47,10 +51,13 @@ func TestThePageSaysWhoDoesNotAnswer(t *testing.T) {
 	c.shutdown(away)
 	var got []string
 	c.look(c.leader(), 0, fmt.Sprintf(`
-		return [$('summary').textContent, $('member-%d').dataset.role, $('summary').className];
+		await until(() => $('member-%[1]d').textContent.includes('not heard from'));
+		return [$('summary').textContent, $('member-%[1]d').textContent, $('member-%[1]d').dataset.role, $('summary').className,
+			String($('lead-%[1]d').disabled)];
 	`, away), &got)
 	require.Contains(t, got[0], "1 of 3 voters do not answer")
-	require.Equal(t, []string{"no answer", "bad"}, got[1:])
+	require.NotContains(t, got[1], "answers within")
+	require.Equal(t, []string{"no answer", "bad", "true"}, got[2:])
 }
 
 func TestKeysAreReadAndWrittenOnThePage(t *testing.T) {
@@ -125,6 +132,20 @@ func TestTheClusterIsChangedOnThePage(t *testing.T) {
 	`, next, c.url(4)), &got)
 	require.Equal(t, []string{"a learner", "led by another", "removed"}, got)
 	require.Equal(t, next, c.leader())
+}
+
+func TestALearnerIsPromotedOnThePage(t *testing.T) {
+	c := newCluster(t, 2, member.Config{})
+	leader := c.leader()
+	learner := 3 - leader
+	c.must(204, leader, "POST", fmt.Sprintf("/members/%d?learner=true", learner), c.url(learner))
+	var got []string
+	c.look(leader, 0, fmt.Sprintf(`
+		(await until(() => $('promote-%[1]d') && !$('promote-%[1]d').disabled && $('promote-%[1]d'))).click();
+		await until(() => $('lead-%[1]d'));
+		return [await said('said', 'done'), String(!!$('promote-%[1]d'))];
+	`, learner), &got)
+	require.Equal(t, []string{fmt.Sprintf("Promote member %d: done", learner), "false"}, got)
 }
 
 func TestThePageIsForPhonesAndKeys(t *testing.T) {

@@ -31,10 +31,11 @@ function lag(id, leader) {
   const peer = leader?.status.peers?.find((p) => p.id === id);
   if (!peer) return null;
   const behind = leader.status.last_index - peer.match;
+  // What a member that is gone took to answer last, and what is on its way to it, tells nothing.
+  if (!peer.active) return el('p', {class: 'small bad'}, `not heard from, ${behind === 0 ? 'had everything' : `${number(behind)} behind`}`);
   const trip = peer.round_trip_seconds > 0 ? `, answers within ${(1000 * peer.round_trip_seconds).toFixed(1)} ms` : '';
-  const heard = peer.active ? '' : ', not heard from';
-  return el('p', {class: peer.active ? 'small' : 'small bad'},
-    `${peer.state}, ${behind === 0 ? 'has everything' : `${number(behind)} behind`}, ${peer.inflight} in flight${trip}${heard}`);
+  return el('p', {class: 'small'},
+    `${peer.state}, ${behind === 0 ? 'has everything' : `${number(behind)} behind`}, ${peer.inflight} in flight${trip}`);
 }
 
 async function change(what, method, path, body) {
@@ -66,8 +67,11 @@ function remove(id) {
 
 const actions = {
   lead: (id) => change(`Make member ${id} the leader`, 'POST', `/members/${id}/leader`),
+  promote: (id) => change(`Promote member ${id}`, 'POST', `/members/${id}?learner=false`, urlOf(id)),
   remove,
 };
+
+const urlOf = (id) => shown.members.find((m) => m.id === id)?.url;
 
 function row(member, leader, at) {
   const {id, report} = member;
@@ -86,7 +90,9 @@ function row(member, leader, at) {
     el('div', {}, ...(report ? logBar(report.status, at) : [el('p', {class: 'small bad'}, member.error)]),
       ...[lag(id, leader)].filter(Boolean)),
     el('div', {class: 'buttons'},
-      act('lead', 'Make leader', role === 'leader' || member.role !== 'voter'), removal));
+      member.role === 'learner' ? act('promote', 'Make voter', !report)
+        : act('lead', 'Make leader', !report || role === 'leader' || member.role !== 'voter'),
+      removal));
 }
 
 // leaderOf returns the report of the leader of the latest term, or undefined.
