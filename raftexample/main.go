@@ -14,10 +14,13 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/seed-289bd6ac/raft/raftexample/member"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
@@ -73,7 +76,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func serve(ctx context.Context, opts options, stdout, stderr io.Writer) int {
 	logger := newLogger(stderr, opts.level, opts.format)
 	limitMemory(len(opts.members()))
-	members, err := start(opts.members(), logger)
+	members, err := start(ctx, opts.members(), logger)
 	if err != nil {
 		_, _ = fmt.Fprintf(stderr, "raftexample: %v\n", err)
 		return exitStatus(err)
@@ -134,22 +137,31 @@ func newLogger(w io.Writer, level slog.Level, format formatFlag) *slog.Logger {
 
 // start starts all members or none. Of several, those that were removed from the
 // cluster are left out.
-func start(configs []member.Config, logger *slog.Logger) ([]*member.Member, error) {
-	var members []*member.Member
-	for _, cfg := range configs {
+func start(ctx context.Context, configs []member.Config, logger *slog.Logger) ([]*member.Member, error) {
+	started := make([]*member.Member, len(configs))
+	// All at once: those of a new cluster wait for each other.
+	group, ctx := errgroup.WithContext(ctx)
+	for i, cfg := range configs {
 		cfg.Logger = logger
-		m, err := member.Start(cfg)
-		if errors.Is(err, raftnode.ErrRemoved) && len(configs) > 1 {
-			logger.Warn("a member is not started", "member", cfg.ID, "why", err)
-			continue
-		}
-		if err != nil {
-			for _, m := range members {
-				err = errors.Join(err, m.Close())
+		group.Go(func() (err error) {
+			started[i], err = member.Start(ctx, cfg)
+			if errors.Is(err, raftnode.ErrRemoved) && len(configs) > 1 {
+				logger.Warn("a member is not started", "member", cfg.ID, "why", err)
+				return nil
 			}
-			return nil, fmt.Errorf("member %d: %w", cfg.ID, err)
+			if err != nil {
+				return fmt.Errorf("member %d: %w", cfg.ID, err)
+			}
+			return nil
+		})
+	}
+	err := group.Wait()
+	members := slices.DeleteFunc(started, func(m *member.Member) bool { return m == nil })
+	if err != nil {
+		for _, m := range members {
+			err = errors.Join(err, m.Close())
 		}
-		members = append(members, m)
+		return nil, err
 	}
 	if len(members) == 0 {
 		return nil, errors.New("all members were removed: remove the data directory to begin anew")

@@ -55,8 +55,8 @@ func beMember(text string, commands io.Reader) int {
 	}
 	faults := &diskFaults{}
 	go faults.obey(commands)
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
 	cfg := member.Config{
 		ID: spec.ID, Dir: spec.Dir, Cluster: spec.Cluster, Join: spec.Join, ClientAddr: spec.Client,
 		TickInterval: spec.Tick, SnapshotEntries: snapshotEntries, RemovalGrace: removalGrace,
@@ -69,13 +69,13 @@ func beMember(text string, commands io.Reader) int {
 	} else {
 		cfg.Insecure = true // its network reaches no other machine
 	}
-	m, err := member.Start(cfg)
+	m, err := member.Start(ctx, cfg)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "chaos: %v\n", err)
 		return 1
 	}
 	select {
-	case <-signals:
+	case <-ctx.Done():
 		err = m.Shutdown()
 	case <-m.Done():
 		err = m.Err()

@@ -461,10 +461,32 @@ func (c *cluster) remove(ctx context.Context, n *node) error {
 	return os.RemoveAll(n.spec.Dir)
 }
 
-// replace puts a new member into the place of one whose data are lost.
+// startInVain starts a member that must not begin, and say why: the others refuse it, or
+// those that it was told of are all gone, and it waits for them.
+func (c *cluster) startInVain(n *node) error {
+	if err := c.start(n); err != nil {
+		return err
+	}
+	status, err := n.awaitExit(10 * time.Second)
+	says := "restore them, or replace this member"
+	if err != nil {
+		c.kill(n)
+		status, says = 1, "waiting until most of the other members know this new one"
+	}
+	if words := n.lastWords(); status == 0 || !strings.Contains(words, says) {
+		return fmt.Errorf("member %d was started without its data, and has not said %q: %s", n.spec.ID, says, words)
+	}
+	return nil
+}
+
+// replace puts a new member into the place of one whose data are lost, and which must not
+// start without them.
 func (c *cluster) replace(ctx context.Context, n *node) error {
 	c.kill(n)
 	if err := os.RemoveAll(n.spec.Dir); err != nil {
+		return err
+	}
+	if err := c.startInVain(n); err != nil {
 		return err
 	}
 	if err := c.remove(ctx, n); err != nil {

@@ -82,7 +82,7 @@ func Restore(dir, cluster string, only raftnode.Member, backup io.Reader) (_ kvs
 	if used, err := hasEntries(dir); err != nil || used {
 		return kvstore.Backup{}, errors.Join(err, usagef("%s is in use: choose an empty data directory", dir))
 	}
-	me := identity{Format: identityFormat, ID: only.ID, Cluster: cluster, Stored: true}
+	me := identity{Format: identityFormat, ID: only.ID, Cluster: cluster, Stored: true, Life: newLife()}
 	st, err := openStore(filepath.Join(dir, databaseDir), me)
 	if err != nil {
 		return kvstore.Backup{}, err

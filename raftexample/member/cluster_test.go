@@ -80,7 +80,7 @@ func (c *cluster) startAll(n uint64) {
 		wg.Go(func() {
 			cfg := c.config(id)
 			cfg.PeerListener = listener
-			m, err := member.Start(cfg)
+			m, err := member.Start(c.t.Context(), cfg)
 			if err != nil {
 				c.t.Errorf("member %d: %v", id, err)
 				return
@@ -163,7 +163,7 @@ func (c *cluster) config(id uint64) member.Config {
 
 func (c *cluster) start(cfg member.Config) *member.Member {
 	c.t.Helper()
-	m, err := member.Start(cfg)
+	m, err := member.Start(c.t.Context(), cfg)
 	require.NoError(c.t, err)
 	c.members[cfg.ID] = m
 	return m

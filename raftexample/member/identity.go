@@ -33,6 +33,14 @@ type identity struct {
 	// Stored: there is a database. Where it is gone later, so are promises that the
 	// others rely on.
 	Stored bool `json:"stored"`
+	// Life is the number of this data directory, and Lives are those of the members that
+	// have introduced themselves: see admitted.
+	Life  string            `json:"life,omitempty"`
+	Lives map[uint64]string `json:"lives,omitempty"`
+	// Admitted: most of the others have noted the life of this member.
+	Admitted bool `json:"admitted,omitempty"`
+	// Founders are the members that the cluster began with, as far as that is known.
+	Founders []uint64 `json:"founders,omitempty"`
 	// Checksum is that of the rest; empty in memory, and in files of former versions.
 	Checksum string `json:"checksum,omitempty"`
 }
@@ -52,7 +60,7 @@ func claim(dir string, id uint64, cluster string, join bool) (identity, error) {
 		return me, usagef("%s holds a database, and %s, which says whose it is, is missing: restore it, or replace this member by a new one with another id and an empty data directory",
 			dir, identityFile)
 	case isNew:
-		me = identity{Format: identityFormat, ID: id, Cluster: cluster}
+		me = identity{Format: identityFormat, ID: id, Cluster: cluster, Life: newLife()}
 	case err != nil:
 		return me, err
 	case me.Format != identityFormat:
@@ -69,10 +77,13 @@ func claim(dir string, id uint64, cluster string, join bool) (identity, error) {
 		return me, usagef("the database of member %d in %s is gone, and with it what the others rely on: restore it, or replace this member by a new one with another id and an empty data directory",
 			id, dir)
 	}
-	if !isNew && (me.Joined || !join) {
+	if !isNew && me.Life != "" && (me.Joined || !join) {
 		return me, nil
 	}
-	me.Joined = join
+	if me.Life == "" { // of a former version
+		me.Life = newLife()
+	}
+	me.Joined = me.Joined || join
 	return me, me.write(dir)
 }
 

@@ -24,7 +24,7 @@ type Member struct {
 	cfg       Config
 	log       *slog.Logger
 	clusterID uint64
-	identity  identity
+	record    *record
 	security  *security
 	monitor   *monitor
 	activity  activity
@@ -55,10 +55,11 @@ type Member struct {
 }
 
 // Start starts a member on its data directory: a member of a new cluster, one
-// that joins, or one that goes on. An error leaves nothing running; it matches
-// ErrUsage where something else is to be asked for, raftnode.ErrRemoved for the
+// that joins, or one that goes on. One whose data directory is new waits, until ctx ends,
+// until most of the others know it; nothing else depends on ctx. An error leaves nothing running; it
+// matches ErrUsage where something else is to be asked for, raftnode.ErrRemoved for the
 // data of a removed member, storage.ErrCorrupt for damaged ones.
-func Start(cfg Config) (_ *Member, err error) {
+func Start(ctx context.Context, cfg Config) (_ *Member, err error) {
 	m := &Member{
 		activity: activity{now: time.Now},
 		failed:   make(chan error, 2),
@@ -87,19 +88,21 @@ func Start(cfg Config) (_ *Member, err error) {
 	if err := m.listen(); err != nil {
 		return nil, err
 	}
-	if m.identity, err = claim(m.cfg.Dir, m.cfg.ID, m.cfg.ClusterName, m.cfg.Join); err != nil {
+	me, err := claim(m.cfg.Dir, m.cfg.ID, m.cfg.ClusterName, m.cfg.Join)
+	if err != nil {
 		return nil, err
 	}
+	m.record = &record{dir: m.cfg.Dir, me: me}
 	// Peers that start too are not kept waiting for an answer.
 	m.servePeers()
-	if err := m.open(); err != nil {
+	if err := m.open(ctx); err != nil {
 		return nil, err
 	}
 	m.serve()
-	ctx, cancel := context.WithCancel(context.Background())
+	watching, cancel := context.WithCancel(context.Background())
 	m.watching = cancel
-	m.watcher.Go(func() { m.watchForRemoval(ctx) })
-	m.watcher.Go(func() { m.watchElections(ctx) })
+	m.watcher.Go(func() { m.watchForRemoval(watching) })
+	m.watcher.Go(func() { m.watchElections(watching) })
 	go m.supervise()
 	return m, nil
 }
@@ -126,7 +129,7 @@ func (m *Member) listen() (err error) {
 }
 
 // open opens the data and starts consensus on them.
-func (m *Member) open() (err error) {
+func (m *Member) open(ctx context.Context) (err error) {
 	m.storage, err = storage.Open(storage.Options{
 		Dir:           filepath.Join(m.cfg.Dir, databaseDir),
 		ClusterID:     m.clusterID,
@@ -138,9 +141,8 @@ func (m *Member) open() (err error) {
 	if err != nil {
 		return err
 	}
-	if !m.identity.Stored {
-		m.identity.Stored = true
-		if err := m.identity.write(m.cfg.Dir); err != nil {
+	if !m.record.get().Stored {
+		if err := m.record.update(func(me *identity) { me.Stored = true }); err != nil {
 			return err
 		}
 	}
@@ -155,7 +157,7 @@ func (m *Member) open() (err error) {
 		Observer:        m.monitor.timings,
 		Logger:          m.cfg.Logger,
 	}
-	if err := m.beginning(&raftCfg); err != nil {
+	if err := m.begin(ctx, &raftCfg); err != nil {
 		return err
 	}
 	if m.node, err = raftnode.New(raftCfg); err != nil {
@@ -182,52 +184,25 @@ func (m *Member) open() (err error) {
 	return m.monitor.watch(m)
 }
 
-// beginning decides how the member begins: with a new cluster, as one that joins,
-// or from its data.
-func (m *Member) beginning(cfg *raftnode.Config) error {
-	if m.storage.ConfState() == nil {
-		cfg.Contacts = m.cfg.others()
-	}
-	switch {
-	case !m.storage.IsNew():
-		m.log.Info("restarting", "applied", m.storage.Applied())
-	case m.identity.Joined:
-		m.log.Info("joining a cluster")
-	default:
-		// Nobody may be up yet: only an answer counts.
-		members, err := m.peers.anyMembership(context.Background(), m.cfg.others())
-		if err == nil && !contains(members, m.cfg.ID) {
-			return usagef("cluster %q exists and member %d is not in it: add it with POST /members/%d, with %s as the body, then start it with --join",
-				m.cfg.ClusterName, m.cfg.ID, m.cfg.ID, m.cfg.self().URL)
-		}
-		m.log.Info("starting as a member of a new cluster", "members", len(m.cfg.Cluster))
-		cfg.Bootstrap = m.cfg.Cluster
-	}
-	return nil
-}
-
-func contains(members []raftnode.Member, id uint64) bool {
-	for _, member := range members {
-		if member.ID == id {
-			return true
-		}
-	}
-	return false
-}
-
 // maxPeerConns is how many connections for peers may wait for a handshake, or for a
 // request of the few that there are.
 const maxPeerConns = 256
 
-// servePeers begins to answer at the address for peers: with 503 until serve.
+// servePeers begins to answer at the address for peers: with 503 until serve, but for
+// introductions.
 func (m *Member) servePeers() {
+	starting := http.NewServeMux()
+	starting.Handle("POST "+livesPath, m.fromCluster(http.HandlerFunc(m.serveLives)))
+	starting.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "this member is starting", http.StatusServiceUnavailable)
+	})
 	m.peerServer = &http.Server{
 		Handler: httpapi.LimitBodies(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if handler := m.forPeers.Load(); handler != nil {
 				handler.ServeHTTP(w, r)
 				return
 			}
-			http.Error(w, "this member is starting", http.StatusServiceUnavailable)
+			starting.ServeHTTP(w, r)
 		})),
 		BaseContext:       func(net.Listener) context.Context { return m.serving },
 		ReadHeaderTimeout: 5 * time.Second,

@@ -105,7 +105,7 @@ func TestMembersAreAddedPromotedAndRemoved(t *testing.T) {
 	require.Equal(t, "2", c.get(3, "a"))
 
 	cfg := c.config(4)
-	_, err := member.Start(cfg)
+	_, err := member.Start(t.Context(), cfg)
 	require.ErrorIs(t, err, raftnode.ErrRemoved, "a removed member does not start again")
 	require.ErrorContains(t, err, "never used")
 }
@@ -118,7 +118,7 @@ func TestAMemberThatWasRemovedWhileAwayFindsOut(t *testing.T) {
 	back := c.start(c.config(away))
 	require.ErrorIs(t, c.stopped(back), raftnode.ErrRemoved)
 	delete(c.members, away)
-	_, err := member.Start(c.config(away))
+	_, err := member.Start(t.Context(), c.config(away))
 	require.ErrorIs(t, err, raftnode.ErrRemoved)
 	c.put(c.leader(), "a", "1")
 }
@@ -281,7 +281,7 @@ func TestWrongUseSaysWhatToDo(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := good()
 			tt.edit(&cfg)
-			_, err := member.Start(cfg)
+			_, err := member.Start(t.Context(), cfg)
 			require.ErrorIs(t, err, member.ErrUsage)
 			require.ErrorContains(t, err, tt.says)
 			entries, err := os.ReadDir(cfg.Dir)
@@ -297,20 +297,20 @@ func TestADirectoryBelongsToOneMemberOfOneCluster(t *testing.T) {
 	c := newCluster(t, 1, member.Config{})
 	c.put(1, "a", "1")
 	cfg := c.config(1)
-	_, err := member.Start(cfg)
+	_, err := member.Start(t.Context(), cfg)
 	require.Error(t, err, "its address or its directory is in use")
 	require.ErrorContains(t, err, "in use")
 	c.shutdown(1)
 
 	other := cfg
 	other.ClusterName = "other"
-	_, err = member.Start(other)
+	_, err = member.Start(t.Context(), other)
 	require.ErrorIs(t, err, member.ErrUsage)
 	require.ErrorContains(t, err, `belongs to member 1 of cluster "raftexample"`)
 
 	other = cfg
 	other.ID, other.Cluster = 2, []raftnode.Member{{ID: 2, URL: c.url(1)}}
-	_, err = member.Start(other)
+	_, err = member.Start(t.Context(), other)
 	require.ErrorIs(t, err, member.ErrUsage)
 	require.ErrorContains(t, err, "belongs to member 1")
 
@@ -324,7 +324,7 @@ func TestAMemberThatWasNotAddedIsToldSo(t *testing.T) {
 	listener := c.reserve(2)
 	cfg := c.config(2)
 	cfg.PeerListener = listener
-	_, err := member.Start(cfg)
+	_, err := member.Start(t.Context(), cfg)
 	require.ErrorIs(t, err, member.ErrUsage)
 	require.ErrorContains(t, err, "POST /members/2")
 	require.ErrorContains(t, err, "--join")
@@ -374,7 +374,7 @@ func TestDamagedDataAreAnErrorThatSaysSo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := stoppedWithData(t)
 			spoil(t, cfg.Dir)
-			_, err := member.Start(cfg)
+			_, err := member.Start(t.Context(), cfg)
 			require.Error(t, err)
 			require.ErrorContains(t, err, cfg.Dir, "it must say where")
 			if !strings.Contains(name, "identity") {
@@ -405,7 +405,7 @@ func TestAMemberWhoseDataAreGoneDoesNotStart(t *testing.T) {
 			cfg := stoppedWithData(t)
 			require.NoError(t, os.RemoveAll(filepath.Join(cfg.Dir, remove.path)))
 			for range 2 {
-				_, err := member.Start(cfg)
+				_, err := member.Start(t.Context(), cfg)
 				require.ErrorIs(t, err, member.ErrUsage)
 				require.ErrorContains(t, err, remove.says)
 				require.ErrorContains(t, err, "another id and an empty data directory")

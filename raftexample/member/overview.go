@@ -147,16 +147,9 @@ func (m *Member) cluster(ctx context.Context) httpapi.Cluster {
 
 // report returns what the member says of itself.
 func (c *peerClient) report(ctx context.Context, member raftnode.Member) (*httpapi.Report, error) {
-	status, data, err := c.do(ctx, http.MethodGet, member.URL+reportPath, "")
-	if err != nil {
-		return nil, err
-	}
-	if status != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %d", member.URL, status)
-	}
 	report := &httpapi.Report{}
-	if err := json.Unmarshal(data, report); err != nil {
-		return nil, fmt.Errorf("%s: %w", member.URL, err)
+	if _, err := c.askJSON(ctx, http.MethodGet, member.URL+reportPath, report); err != nil {
+		return nil, err
 	}
 	if report.Status.ID != member.ID {
 		return nil, fmt.Errorf("%s is that of member %d", member.URL, report.Status.ID)

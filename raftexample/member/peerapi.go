@@ -37,6 +37,7 @@ func (m *Member) peerHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+membershipPath, http.HandlerFunc(m.serveMembership))
 	mux.Handle("GET "+reportPath, http.HandlerFunc(m.serveReport))
+	mux.Handle("POST "+livesPath, http.HandlerFunc(m.serveLives))
 	mux.Handle(peerPrefix+"/members/", http.StripPrefix(peerPrefix, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := m.security.mayChange(r, m.node.Members()); err != nil {
 			httpapi.Forbid(w, err)
@@ -44,6 +45,11 @@ func (m *Member) peerHandler() http.Handler {
 		}
 		local.ServeHTTP(w, r)
 	})))
+	return m.fromCluster(mux)
+}
+
+// fromCluster refuses requests of other clusters.
+func (m *Member) fromCluster(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Origin") != "" || r.Header.Get("Sec-Fetch-Site") != "" {
 			httpapi.Forbid(w, errors.New("this is for members, and no member is a browser"))
@@ -53,7 +59,7 @@ func (m *Member) peerHandler() http.Handler {
 			http.Error(w, fmt.Sprintf("cluster id %q is not that of this cluster", got), http.StatusPreconditionFailed)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -113,20 +119,27 @@ func (c *peerClient) do(ctx context.Context, method, target, body string) (int, 
 	return resp.StatusCode, data, err
 }
 
-// membership returns the membership as the peer knows it, linearizably.
-func (c *peerClient) membership(ctx context.Context, peerURL string) ([]raftnode.Member, error) {
+// askJSON asks a peer, and decodes its answer. The status is 0 where there is none.
+func (c *peerClient) askJSON(ctx context.Context, method, target string, into any) (status int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, membershipWait)
 	defer cancel()
-	status, data, err := c.do(ctx, http.MethodGet, peerURL+membershipPath, "")
+	status, data, err := c.do(ctx, method, target, "")
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("%s answers %d: %s", target, status, bytes.TrimSpace(data))
+	}
 	if err != nil {
+		return status, err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return status, fmt.Errorf("%s: %w", target, err)
+	}
+	return status, nil
+}
+
+// membership returns the membership as the peer knows it, linearizably.
+func (c *peerClient) membership(ctx context.Context, peerURL string) (members []raftnode.Member, err error) {
+	if _, err := c.askJSON(ctx, http.MethodGet, peerURL+membershipPath, &members); err != nil {
 		return nil, err
-	}
-	if status != http.StatusOK {
-		return nil, fmt.Errorf("%s answers %d: %s", peerURL, status, bytes.TrimSpace(data))
-	}
-	var members []raftnode.Member
-	if err := json.Unmarshal(data, &members); err != nil {
-		return nil, fmt.Errorf("%s: %w", peerURL, err)
 	}
 	if len(members) == 0 {
 		return nil, fmt.Errorf("%s knows no members", peerURL)

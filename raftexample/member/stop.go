@@ -88,8 +88,7 @@ func (m *Member) drain() {
 }
 
 func (m *Member) markRemoved() error {
-	m.identity.Removed = true
-	if err := m.identity.write(m.cfg.Dir); err != nil {
+	if err := m.record.update(func(me *identity) { me.Removed = true }); err != nil {
 		return fmt.Errorf("the removal cannot be recorded: %w", err)
 	}
 	return nil

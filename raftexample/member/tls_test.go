@@ -244,7 +244,7 @@ func TestFilesThatCannotBeUsedAreExplained(t *testing.T) {
 			Cluster: []raftnode.Member{{ID: 1, URL: "https://127.0.0.1:1"}},
 		}
 		edit(&cfg)
-		_, err := member.Start(cfg)
+		_, err := member.Start(t.Context(), cfg)
 		require.ErrorIs(t, err, member.ErrUsage, name)
 	}
 }
@@ -272,7 +272,7 @@ func TestOtherMachinesAreServedOverTLSOrOnRequest(t *testing.T) {
 			tt.edit(&cfg)
 			scheme := map[bool]string{true: "https", false: "http"}[cfg.TLS.Enabled()]
 			cfg.Cluster = []raftnode.Member{{ID: 1, URL: scheme + "://127.0.0.1:1"}}
-			m, err := member.Start(cfg)
+			m, err := member.Start(t.Context(), cfg)
 			if tt.says == "" {
 				require.NoError(t, err)
 				require.NoError(t, m.Close())

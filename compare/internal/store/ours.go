@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/seed-289bd6ac/raft/compare/internal/load"
 	"github.com/seed-289bd6ac/raft/raftexample/client"
 	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
@@ -36,20 +38,24 @@ func startOurs(dir string, clients int) (cluster, error) {
 		}
 		all[i] = raftnode.Member{ID: uint64(i + 1), URL: "http://" + listeners[i].Addr().String()}
 	}
-	for i, m := range all {
-		started, err := member.Start(member.Config{
-			ID: m.ID, Dir: filepath.Join(dir, fmt.Sprint(m.ID)), Cluster: all,
-			ClientAddr: "127.0.0.1:0", PeerListener: listeners[i],
-			// More than the default, as the storage has it for members that write all the time.
-			MemTableBytes: 64 << 20,
-		})
-		if err != nil {
-			return nil, errors.Join(err, c.stop())
-		}
-		c.members = append(c.members, started)
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), load.Patience)
 	defer cancel()
+	c.members = make([]*member.Member, members)
+	group, starting := errgroup.WithContext(ctx)
+	for i, m := range all {
+		group.Go(func() (err error) {
+			c.members[i], err = member.Start(starting, member.Config{
+				ID: m.ID, Dir: filepath.Join(dir, fmt.Sprint(m.ID)), Cluster: all,
+				ClientAddr: "127.0.0.1:0", PeerListener: listeners[i],
+				// More than the default, as the storage has it for members that write all the time.
+				MemTableBytes: 64 << 20,
+			})
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, errors.Join(err, c.stop())
+	}
 	leader, err := c.members[0].WaitLeader(ctx)
 	if err != nil {
 		return nil, errors.Join(err, c.stop())
@@ -106,7 +112,9 @@ func (c *ours) stop() error {
 	errs := make([]error, len(c.members))
 	var group sync.WaitGroup
 	for i, m := range c.members {
-		group.Go(func() { errs[i] = m.Close() })
+		if m != nil {
+			group.Go(func() { errs[i] = m.Close() })
+		}
 	}
 	group.Wait()
 	return errors.Join(errs...)
