@@ -27,7 +27,7 @@ const (
 	stuckAtPeers   = 400
 	filledMiB      = 100 // written before
 	answersInTime  = 10 * time.Second
-	requestOfStuck = "PUT /kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+	requestOfStuck = "PUT /kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
 )
 
 // alone starts a member of a cluster of its own and returns it with its addresses
@@ -185,7 +185,7 @@ func letThemGetStuck(t *testing.T, p *process, client, peer door) {
 	}
 	before := residentKiB(t, p)
 	for range openClients {
-		conn := client.enter(t, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+		conn := client.enter(t, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		require.NoError(t, conn.SetDeadline(time.Now().Add(patience)))
 		line, err := bufio.NewReader(conn).ReadString('\n')
 		require.NoError(t, err)
@@ -193,7 +193,7 @@ func letThemGetStuck(t *testing.T, p *process, client, peer door) {
 	}
 	ways, atPeers := client.stuckAt(t), peer.stuckAt(t)
 	for i, sent := range []string{
-		"", "G", "GET /kv/a HTTP/1.1\r\nX: ", "GET /kv/large-1 HTTP/1.1\r\nHost: x\r\n\r\n",
+		"", "G", "GET /kv/a HTTP/1.1\r\nX: ", "GET /kv/large-1 HTTP/1.1\r\nHost: localhost\r\n\r\n",
 		requestOfStuck + strings.Repeat("v", 900), requestOfStuck + strings.Repeat("v", 10<<10),
 	} {
 		ways = append(ways, func() { client.enter(t, sent) })
@@ -239,7 +239,7 @@ func TestConnectionsThatWaitMakeRoomOnBothPorts(t *testing.T) {
 		require.NoError(t, waiting[0].SetReadDeadline(time.Now().Add(3*time.Second)))
 		_, err := waiting[0].Read(make([]byte, 1))
 		require.ErrorIs(t, err, io.EOF, tt.name)
-		conn := open(t, tt.addr, "GET /none HTTP/1.1\r\nHost: x\r\n\r\n")
+		conn := open(t, tt.addr, "GET /none HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
 		line, err := bufio.NewReader(conn).ReadString('\n')
 		require.NoError(t, err, tt.name)
@@ -251,7 +251,7 @@ func TestASlowHeaderIsGivenUpOnBothPorts(t *testing.T) {
 	t.Parallel()
 	_, client, peer := alone(t)
 	for _, addr := range []string{client, peer} {
-		conn := open(t, addr, "GET / HTTP/1.1\r\nHost: x\r\n")
+		conn := open(t, addr, "GET / HTTP/1.1\r\nHost: localhost\r\n")
 		require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
 		_, err := io.Copy(io.Discard, conn)
 		if nerr, ok := err.(net.Error); ok {
@@ -279,7 +279,7 @@ func TestASlowHandshakeIsGivenUpOnBothPorts(t *testing.T) {
 func TestLargeHeadersAreRefusedOnBothPorts(t *testing.T) {
 	_, client, peer := alone(t)
 	for _, addr := range []string{client, peer} {
-		conn := open(t, addr, "GET / HTTP/1.1\r\nHost: x\r\nX: "+strings.Repeat("x", 64<<10)+"\r\n\r\n")
+		conn := open(t, addr, "GET / HTTP/1.1\r\nHost: localhost\r\nX: "+strings.Repeat("x", 64<<10)+"\r\n\r\n")
 		require.NoError(t, conn.SetReadDeadline(time.Now().Add(patience)))
 		line, err := bufio.NewReader(conn).ReadString('\n')
 		require.NoError(t, err)
