@@ -79,7 +79,7 @@ func TestAPageThatPretendsToBeThisMemberIsNotServed(t *testing.T) {
 
 func TestATickThatIsTooShortIsRefused(t *testing.T) {
 	for _, tick := range []time.Duration{1, time.Millisecond - 1} {
-		_, err := member.Start(member.Config{
+		_, err := member.Start(t.Context(), member.Config{
 			ID: 1, Dir: t.TempDir(), ClientAddr: "127.0.0.1:0", TickInterval: tick,
 			Cluster: []raftnode.Member{{ID: 1, URL: "http://127.0.0.1:1"}},
 		})
