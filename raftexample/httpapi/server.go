@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"log/slog"
 	"net/http"
 	"time"
 )
@@ -17,7 +16,7 @@ func NewServer(h *Handler) *http.Server {
 		IdleTimeout:  2 * time.Minute,
 		// Room for the longest key, percent-encoded.
 		MaxHeaderBytes: 16 << 10,
-		ErrorLog:       slog.NewLogLogger(h.log.Handler(), slog.LevelDebug),
+		ErrorLog:       ServerLog(h.log),
 	}
 	LimitConns(server, h.opts.MaxConns)
 	return server

@@ -87,13 +87,14 @@ const openPath = "/healthz"
 // guard serves next to those who may ask: who has the token, and no browser at the
 // behest of a page from elsewhere.
 func (h *Handler) guard(next http.Handler) http.Handler {
-	sameOrigin := http.NewCrossOriginProtection()
+	sameOrigin, strangers := http.NewCrossOriginProtection(), &refusals{log: h.log}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := h.checkHost(r); err != nil {
 			h.fail(w, r, err)
 			return
 		}
 		if token := h.opts.Token; token != nil && r.URL.Path != openPath && !token.allows(r) {
+			strangers.warn("a request without the token was refused", "from", r.RemoteAddr)
 			w.Header().Add("WWW-Authenticate", `Bearer realm="raftexample"`)
 			w.Header().Add("WWW-Authenticate", `Basic realm="raftexample", charset="UTF-8"`)
 			w.Header().Set("Connection", "close") // a body is not waited for

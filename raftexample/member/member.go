@@ -210,7 +210,7 @@ func (m *Member) servePeers() {
 		WriteTimeout:   m.cfg.RequestTimeout + 30*time.Second,
 		IdleTimeout:    time.Minute,
 		MaxHeaderBytes: 16 << 10,
-		ErrorLog:       slog.NewLogLogger(m.log.Handler(), slog.LevelDebug),
+		ErrorLog:       httpapi.ServerLog(m.log),
 	}
 	// Those that the transport has taken over are its own, a few for each peer.
 	httpapi.LimitConns(m.peerServer, maxPeerConns)
