@@ -58,8 +58,20 @@ func TestACommandLineDoesWhatCurlDoes(t *testing.T) {
 	require.NotEqual(t, revision+"\n", out)
 
 	c.says("put", "--create", "--", "-c", "")
-	require.Regexp(t, `^\d+\t-c\n\d+\ta%2Fb\n$`, c.says("list"))
-	require.Regexp(t, `^\d+\ta%2Fb\t"from a pipe"\n$`, c.says("list", "a", "--values"))
+	require.Regexp(t, `^\d+\t-c\n\d+\ta/b\n$`, c.says("list"))
+	require.Regexp(t, `^\d+\ta/b\t"from a pipe"\n$`, c.says("list", "a", "--values"))
+	for _, key := range []string{"\x00\xff\n", "50%25", "ü b", "%", "\u2028"} {
+		encoded := encodedKey(key)
+		c.says("put", "--encoded", encoded, key)
+		require.Contains(t, c.says("list"), "\t"+encoded+"\n", "what is printed")
+		require.Equal(t, key, c.says("get", "--encoded", encoded), "is taken again")
+		if !strings.Contains(key, "\x00") { // no argument of a program holds one
+			require.Equal(t, key, c.says("get", key))
+		}
+		c.says("del", "--encoded", encoded)
+	}
+	require.Equal(t, "%00%FF%0A", encodedKey("\x00\xff\n"))
+	require.Equal(t, "ü a/b", encodedKey("ü a/b"))
 	c.says("del", "a/b")
 	status, _, errs = c.say("", "get", "a/b")
 	require.Equal(t, 1, status)
@@ -111,7 +123,7 @@ func TestABenchOfNothingFails(t *testing.T) {
 
 func TestCommandLinesThatMakeNoSenseAreExplained(t *testing.T) {
 	for _, tt := range []struct{ args, says string }{
-		{"put", "a key"}, {"put a b c", "a key"}, {"put a b --create --if-revision 3", "one must do"}, {"get", "one key"},
+		{"put", "a key"}, {"put a b c", "a key"}, {"put a b --create --if-revision 3", "one must do"}, {"get", "one key"}, {"get a%2 --encoded", "--encoded"},
 		{"del a b", "one key"}, {"list a b", "prefix"}, {"members add", "add what?"}, {"members add x", "no id"},
 		{"members lead 0", "no id"}, {"members rename 3", "unexpected"}, {"status x", "unexpected"}, {"health x", "unexpected"}, {"bench x", "unexpected"},
 		{"bench --reads 101", "of 100"}, {"bench --clients 0", "positive"}, {"bench --size -1", "--size"},
