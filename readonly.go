@@ -288,7 +288,7 @@ func (r *raft) askLeader(a askedReads) {
 		r.out.version++
 	}
 	r.reads.sequence++
-	key := readKey(r.id, r.incarnation, r.leaderEpoch, r.reads.sequence)
+	key := readKey(r.id, r.incarnation, r.reads.sequence, r.term, r.leaderEpoch)
 	if len(a.keys) == maxReadKeys {
 		a.keys = slices.Delete(a.keys, 0, 1)
 	}
@@ -302,13 +302,13 @@ func (r *raft) askLeader(a askedReads) {
 	r.send(m)
 }
 
-const readKeyBytes = 32
+const readKeyBytes = 40
 
 // readKey never repeats: the sequence differs within a life, the incarnation
-// between lives of one disk, the epoch between memberships of one id.
-func readKey(id, incarnation, epoch, sequence uint64) []byte {
+// between lives of one disk, term and epoch between memberships of one id.
+func readKey(id, incarnation, sequence, term, epoch uint64) []byte {
 	key := make([]byte, 0, readKeyBytes)
-	for _, n := range [...]uint64{id, incarnation, epoch, sequence} {
+	for _, n := range [...]uint64{id, incarnation, sequence, term, epoch} {
 		key = binary.BigEndian.AppendUint64(key, n)
 	}
 	return key

@@ -83,12 +83,12 @@ func fillReads(rd *reads) {
 		nextID: 20, pending: 4, round: 9, confirmed: 7, leaseStart: 95, leased: true, sequence: 5, claimed: true, retryAt: 103,
 	}
 	rd.states.add(ReadState{ID: 18, Index: 20})
-	foreign := read{from: 2, key: readKey(2, 1, 1, 1), epoch: 2}
+	foreign := read{from: 2, key: readKey(2, 1, 1, 1, 1), epoch: 2}
 	local := func(id uint64) read { return read{id: id, key: []byte("none")} }
 	rd.arrived = append(roomFor[read](), local(19), foreign)
 	rd.rounds = append(roomFor[readRound](), readRound{round: 8, index: 20, reads: []read{foreign, local(17)}})
 	rd.sent = append(roomFor[roundStart](), roundStart{round: 8, tick: 96})
-	keys := append(roomFor[[]byte](), readKey(1, 3, 4, 4))
+	keys := append(roomFor[[]byte](), readKey(1, 3, 4, 2, 4))
 	rd.asked = append(roomFor[askedReads](), askedReads{keys: keys, reads: []read{local(16)}, at: 98})
 }
 
