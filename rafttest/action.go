@@ -38,7 +38,9 @@ const (
 	// those of all members meanwhile.
 	ActPause
 	ActResume
-	// ActRestart starts Member again from its disk, with the options in N.
+	// ActRestart starts Member again from its disk, with the options in N: 1 turns
+	// pre-votes off or on, 2 gives it an empty disk, if it was removed and nobody relies on
+	// what it has promised.
 	ActRestart
 	// ActStart starts Member for the first time, with an empty disk.
 	ActStart

@@ -25,7 +25,11 @@ type seen struct {
 type match struct{ term, epoch, index uint64 }
 
 // acked is what a member has acknowledged to one leader in one life as a member.
-type acked struct{ term, to, epoch, index uint64 }
+type acked struct {
+	term, to, epoch, index uint64
+	// forgotten: its disk was taken away since, when nobody counted on it any more.
+	forgotten bool
+}
 
 // reborn begins a life: what it claims to know is looked at as if it were news.
 func (s *seen) reborn(rn *raft.RawNode, hard *raftpb.HardState) {
@@ -271,17 +275,6 @@ func (c *cluster) checkLeader(m *member, s *raft.BasicStatus) {
 	}
 }
 
-// checkLease looks whether a member of a later term was elected while one has a lease:
-// one that stood still finds out when it goes on.
-func (c *cluster) checkLease(m *member, s *raft.BasicStatus) {
-	if n := len(c.truth.leaders); n > 0 && c.truth.leaders[n-1].term > s.Term {
-		l := c.truth.leaders[n-1]
-		v := c.broken(LeaseExclusivity, m, "it may serve reads from its lease of term %d, and %d has become leader of term %d", s.Term,
-			l.id, l.term)
-		v.Members = []uint64{m.id, l.id}
-	}
-}
-
 // checkElected looks whether a leader has the votes of a majority of each half of
 // its configuration.
 func (c *cluster) checkElected(m *member, s *raft.BasicStatus) {
@@ -395,6 +388,7 @@ func (c *cluster) checkFollows(m *member, msg *raftpb.Message, err error) raft.B
 	}
 	if c.timed && err == nil && s.Lead == msg.From && s.Term == msg.Term {
 		m.duty.followed = m.ticks
+		c.hears(m, msg)
 	}
 	return s
 }
@@ -414,18 +408,6 @@ func (c *cluster) checkVote(m *member, asked *raftpb.Message) {
 
 // campaignTransfer is the context of a campaign that the leader itself asked for.
 const campaignTransfer = "CampaignTransfer"
-
-// checkPromise looks whether a vote comes too early for a leader that relies on
-// this member's answer to its heartbeat.
-func (c *cluster) checkPromise(m *member, asked *raftpb.Message) {
-	if !c.setup.LeaseReads || !m.heard || string(asked.Context) == campaignTransfer {
-		return
-	}
-	if passed := m.ticks - m.heardAt; passed < uint64(c.setup.ElectionTick) {
-		c.brokenBy(LeaseExclusivity, m, asked, "it votes for %d %d ticks after it heard a leader's heartbeat; a lease of %d may rely on "+
-			"its answer", asked.From, passed, c.setup.ElectionTick-c.setup.drift())
-	}
-}
 
 // checkMatch looks at what a leader has come to believe of who sent msg.
 func (c *cluster) checkMatch(m *member, msg *raftpb.Message) {
@@ -476,7 +458,7 @@ const maxAcks = 64
 
 func (m *member) acknowledged(msg *raftpb.Message) {
 	for i := len(m.acks) - 1; i >= 0; i-- {
-		if a := &m.acks[i]; a.term == msg.Term && a.to == msg.To && a.epoch == msg.Epoch {
+		if a := &m.acks[i]; a.term == msg.Term && a.to == msg.To && a.epoch == msg.Epoch && !a.forgotten {
 			a.index = max(a.index, msg.Index)
 			return
 		}

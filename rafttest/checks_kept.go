@@ -12,7 +12,7 @@ import (
 func (c *cluster) checkAcksKept(m *member) {
 	for i := range m.acks {
 		a, lead := &m.acks[i], c.member(m.acks[i].to)
-		if a.index > m.disk.last() && a.term == m.disk.term() && lead.up() && lead.seen.status.Term == a.term &&
+		if !a.forgotten && a.index > m.disk.last() && a.term == m.disk.term() && lead.up() && lead.seen.status.Term == a.term &&
 			lead.seen.status.RaftState == raft.StateLeader {
 			v := c.broken(MatchTruth, m, "it has acknowledged %d entries to %d in term %d, and its disk has %d now", a.index, a.to, a.term,
 				m.disk.last())

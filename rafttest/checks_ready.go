@@ -89,6 +89,10 @@ func (c *cluster) checkSent(m *member, msg *raftpb.Message) {
 	case raftpb.MsgProp:
 		c.mark(markProposalPassedOnToLeader)
 		return
+	case raftpb.MsgReadIndex:
+		if c.timed {
+			c.checkKey(m, msg)
+		}
 	case raftpb.MsgTransferLeader:
 		if !m.duty.wasAsked(msg.From) {
 			c.brokenBy(TransfersSucceed, m, msg, "it asks %d to hand over to %d, which nobody has asked it for", msg.To, msg.From)
@@ -129,8 +133,14 @@ func (c *cluster) checkSent(m *member, msg *raftpb.Message) {
 		c.checkAppend(m, msg)
 	case raftpb.MsgSnap:
 		c.checkSnapshot(m, msg.Snapshot)
+		if c.timed {
+			m.duty.windowTo(msg.To).giveUp()
+		}
 	case raftpb.MsgTimeoutNow:
 		c.checkTarget(m, msg)
+		if c.timed {
+			m.duty.tells(msg)
+		}
 	case raftpb.MsgHeartbeatResp:
 		c.checkAnswer(m, msg)
 	case raftpb.MsgReadIndexResp:
@@ -182,6 +192,9 @@ func (c *cluster) checkAppend(m *member, msg *raftpb.Message) {
 	}
 	if n := len(msg.Entries); n > 1 && uint64(raftpb.EntriesSize(msg.Entries)) > c.setup.limits.MaxSizePerMsg {
 		c.brokenBy(Limits, m, msg, "an append holds %d entries of %d bytes", n, raftpb.EntriesSize(msg.Entries))
+	}
+	if c.timed && len(msg.Entries) > 0 {
+		c.checkWindow(m, msg)
 	}
 }
 

@@ -28,6 +28,10 @@ type duty struct {
 	asked uint64
 	// late: it has just been told of late ticks.
 	late bool
+	// told is the member that it last told to campaign, in the term toldIn.
+	told, toldIn uint64
+	// windows are the appends that it has under way, by the ids of their receivers.
+	windows []window
 }
 
 // remoteReads returns how many reads of others wait for a leader of this term.

@@ -30,8 +30,12 @@ type cluster struct {
 	tracer *tracer // nil where nobody asks
 	// now is the virtual time in microseconds, as the driver has set it.
 	now uint64
-	// stepped is the message that a member is handling.
+	// stepped is the message that a member is handling, arrived its number or that of what
+	// it is a copy of.
 	stepped *raftpb.Message
+	arrived uint64
+	// emptied is the only member that came back with an empty disk, None for none.
+	emptied uint64
 	// violation is the first rule that was broken.
 	violation *Violation
 }
@@ -43,10 +47,12 @@ type packet struct {
 	place int
 	// number tells messages apart, by when they were sent.
 	number uint64
-	// sender is who sent it, and sentAt when; copied: the network made it.
+	// sender is who sent it, and sentAt when; copied: the network made it, of the message
+	// with the number origin, which else is its own.
 	sender uint64
 	sentAt uint64
 	copied bool
+	origin uint64
 	// void: it is to be lost.
 	void bool
 	// content is that of its entries when it was sent.
@@ -199,7 +205,7 @@ func (c *cluster) act(m *member, a *Action) bool {
 	case ActCrash:
 		c.stop(m, a.N)
 	case ActStop:
-		m.removed = true
+		m.removed, m.removedAt = true, c.outOf(m.id)
 		c.stop(m, 0)
 	default:
 		return c.ask(m, a)
@@ -322,7 +328,10 @@ func (c *cluster) deliver(a *Action) bool {
 	if p.m.GetType() == raftpb.MsgTransferLeader {
 		m.duty.asks(p.m.GetFrom())
 	}
-	c.stepped = p.m
+	if c.timed && p.m.GetType() == raftpb.MsgAppResp {
+		c.frees(m, p.m)
+	}
+	c.stepped, c.arrived = p.m, p.origin
 	err := m.rn.Step(p.m)
 	c.noteError(m, err)
 	c.pump(m)
@@ -348,7 +357,7 @@ func (c *cluster) duplicate(a *Action) bool {
 	if p == nil {
 		return false
 	}
-	c.fly(p.m, p.sender, true)
+	c.fly(p.m, p.sender, p)
 	return true
 }
 
@@ -367,6 +376,12 @@ func (c *cluster) start(a *Action) bool {
 func (c *cluster) restart(m *member, options uint64) bool {
 	if m.up() || m.lost || !m.started {
 		return false
+	}
+	if options&restartEmpty != 0 {
+		if !c.mayBeEmptied(m) {
+			return false
+		}
+		c.empty(m)
 	}
 	m.removed = false
 	return c.boots(m, options)
@@ -458,7 +473,7 @@ func (c *cluster) handle(m *member, rd *raft.Ready) {
 	}
 	for _, msg := range rd.Messages {
 		c.checkSent(m, msg)
-		c.fly(msg, m.id, false)
+		c.fly(msg, m.id, nil)
 	}
 	if len(rd.Entries) > 0 || rd.HardState != nil || rd.Snapshot != nil {
 		m.disk.writes = append(m.disk.writes, write{
@@ -487,6 +502,11 @@ func (c *cluster) handle(m *member, rd *raft.Ready) {
 
 // failedForGood takes a member down that has stopped by itself.
 func (c *cluster) failedForGood(m *member, err error) {
+	if c.mistaken(m, err) {
+		c.mark(markNewLifeStoppedByWordToEarlier)
+		c.stop(m, 0)
+		return
+	}
 	if m.disk.corrupt == 0 || !errors.Is(err, errCorrupt) {
 		c.fail(&Violation{
 			Rule: NoFalseAlarm, Detail: "a member with an intact disk stopped: " + err.Error(), Members: []uint64{m.id},
@@ -497,8 +517,8 @@ func (c *cluster) failedForGood(m *member, err error) {
 	m.lost = true
 }
 
-// fly puts a message under way.
-func (c *cluster) fly(m *raftpb.Message, sender uint64, copied bool) {
+// fly puts a message under way, or a copy of one.
+func (c *cluster) fly(m *raftpb.Message, sender uint64, of *packet) {
 	var p *packet
 	if n := len(c.spare); n > 0 {
 		p, c.spare = c.spare[n-1], c.spare[:n-1]
@@ -506,7 +526,10 @@ func (c *cluster) fly(m *raftpb.Message, sender uint64, copied bool) {
 		p = &packet{}
 	}
 	c.sent++
-	*p = packet{m: m, place: len(c.flight), number: c.sent, sender: sender, copied: copied, content: contentOf(m.Entries)}
+	*p = packet{m: m, place: len(c.flight), number: c.sent, sender: sender, origin: c.sent, content: contentOf(m.Entries)}
+	if of != nil {
+		p.copied, p.origin = true, of.origin
+	}
 	c.flight = append(c.flight, p)
 	c.watch.sent(p)
 }

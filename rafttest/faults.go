@@ -148,6 +148,9 @@ func (s *Sim) disturb(kind uint64, m *member) {
 		s.change()
 	case faultTransfer:
 		s.do(&Action{Kind: ActTransfer, Member: m.id, Target: s.anyID()})
+		if s.rng.IntN(3) == 0 { // who asked has changed his mind
+			s.do(&Action{Kind: ActTransfer, Member: m.id, Target: s.absent()})
+		}
 	case faultCompact:
 		s.do(&Action{Kind: ActCompact, Member: m.id, N: s.rng.Uint64N(4) * s.rng.Uint64N(6)})
 	case faultPoke:
@@ -186,6 +189,16 @@ func (s *Sim) ruin(kind uint64, m *member) {
 
 // anyID returns the id of a member, or of none.
 func (s *Sim) anyID() uint64 { return 1 + s.rng.Uint64N(uint64(len(s.c.members)+1)) }
+
+// absent returns the id of a voter that is down, or any if there is none.
+func (s *Sim) absent() uint64 {
+	for _, id := range s.c.voting() {
+		if !s.c.member(id).up() {
+			return id
+		}
+	}
+	return s.anyID()
+}
 
 // leader returns the member that leads in the highest term, or nil.
 func (c *cluster) leader() *member {

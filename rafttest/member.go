@@ -27,6 +27,15 @@ type member struct {
 	// started: it was up once. removed: it was told to stop for good. lost: it has no
 	// disk any more.
 	started, removed, lost bool
+	// removedAt is the index of the configuration without it when it was stopped, or 0.
+	removedAt uint64
+	// emptiedAt is how many messages had been sent when it last came back with an empty
+	// disk, or 0.
+	emptiedAt uint64
+	// keys are those under which it has asked for reads, in all its lives.
+	keys map[string]struct{}
+	// hearsOf is the life of which its leader spoke last, since its start.
+	hearsOf life
 
 	// bound are commands that are bound to a term, and not known to be applied or lost.
 	bound []bound
@@ -91,7 +100,7 @@ type read struct {
 	floor, index uint64
 }
 
-func (m *member) up() bool { return m.rn != nil }
+func (m *member) up() bool { return m != nil && m.rn != nil }
 
 // healthy reports whether it is up and nothing is wrong with it.
 func (m *member) healthy() bool { return m.up() && m.impaired == unimpaired }
@@ -136,7 +145,7 @@ func (c *cluster) boot(m *member, options uint64) error {
 	}
 	m.rn, m.started = rn, true
 	m.machine = sessions{inner: c.setup.machine()}
-	m.batches, m.reads, m.bound = nil, nil, nil
+	m.batches, m.reads, m.bound, m.hearsOf = nil, nil, nil, life{}
 	m.conf = m.disk.snapshot.GetMetadata().GetConfState()
 	m.applied = m.disk.start.index
 	if s := m.disk.snapshot; s != nil {

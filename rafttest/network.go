@@ -82,6 +82,9 @@ func (s *Sim) sent(p *packet) {
 	case s.chance(f.Late * scale):
 		s.c.mark(markMessageCameSecondsLate)
 		s.arriveAfter(p, delay+s.rng.Uint64N(3_000_000), false)
+	case m.GetType() == raftpb.MsgTimeoutNow && f.Late+f.Reorder > 0 && s.rng.IntN(3) == 0:
+		// It is sent so seldom that it would hardly ever be late.
+		s.arriveAfter(p, delay+s.rng.Uint64N(1_000_000), false)
 	case s.chance(f.Reorder * scale):
 		s.arriveAfter(p, delay+s.rng.Uint64N(50_000), false)
 	default:
@@ -143,8 +146,16 @@ func (s *Sim) arrive(e *event) {
 }
 
 func (s *Sim) hand(p *packet) {
+	m := s.c.member(p.m.GetTo())
+	up := m.up()
 	s.do(&Action{Kind: ActDeliver, packet: p})
 	s.recycle(p)
+	if up && !m.up() && !m.lost { // its operator looks after it
+		h := s.hostOf(m)
+		h.life++
+		h.thaw()
+		s.restartSoon(m)
+	}
 }
 
 // sendSnapshot sends a snapshot on a connection of its own: it may fail half way,

@@ -138,11 +138,22 @@ func (s *Sim) startAdded() {
 				s.do(&Action{Kind: ActStart, Member: id})
 				s.c.mark(markMemberJoined)
 			} else if m := s.c.member(id); m != nil && m.removed && !m.lost {
-				s.restart(m)
-				s.c.mark(markMemberRemovedAndAddedAgain)
+				s.bringBack(m)
 			}
 		}
 	}
+}
+
+// bringBack starts a member that was removed and is added again, in every other case with
+// an empty disk if it may.
+func (s *Sim) bringBack(m *member) {
+	s.c.mark(markMemberRemovedAndAddedAgain)
+	if s.rng.IntN(2) == 0 || !s.c.mayBeEmptied(m) {
+		s.restart(m)
+		return
+	}
+	s.do(&Action{Kind: ActRestart, Member: m.id, N: restartEmpty})
+	s.c.mark(markMemberCameBackEmpty)
 }
 
 // stopRemoved stops members that are in no configuration any more, once all who
@@ -159,6 +170,24 @@ func (s *Sim) stopRemoved() {
 		}
 	}
 	s.stopOutsiders(conf)
+	s.regret(conf)
+}
+
+// regret adds a member again that was removed, now and then as soon as it has stopped: what
+// was said to it before is still under way.
+func (s *Sim) regret(conf *raftpb.ConfState) {
+	lead, n := s.c.leader(), s.c.truth.configs
+	if s.calm || lead == nil || len(conf.GetVoters())+len(conf.GetVotersOutgoing())+len(conf.GetLearners()) >= maxMembers {
+		return
+	}
+	for _, m := range s.c.members {
+		if m.removed && !m.lost && m.removedAt == n[len(n)-1].index && s.rng.IntN(2) == 0 {
+			s.do(&Action{Kind: ActChange, Member: lead.id, Change: &raftpb.ConfChangeV2{Changes: []*raftpb.ConfChangeSingle{
+				{Type: raftpb.ConfChangeAddNode, NodeId: m.id},
+			}}})
+			return
+		}
+	}
 }
 
 // stopOutsiders stops the members that a configuration does not name.

@@ -50,13 +50,17 @@ const (
 	// vote (thesis §9.6).
 	PreVotePurity Rule = "pre-vote purity"
 	// LeaseExclusivity: while a leader may serve reads from its lease, no member of a
-	// later term leads (thesis §6.4.1).
+	// later term leads, nor can one: a majority of each half of the configuration has
+	// promised not to vote, and nobody was told to campaign (thesis §6.4.1).
 	LeaseExclusivity Rule = "lease exclusivity"
 	// ReadsAreFresh: a read is served at an index no lower than what was committed
 	// when it was asked for (thesis §6.4).
 	ReadsAreFresh Rule = "reads are fresh"
 	// ReadsAreAnsweredOnce: every answer to a read is to one that waits for it.
 	ReadsAreAnsweredOnce Rule = "reads are answered once"
+	// ReadKeysAreNew: no member asks its leader for reads under one key twice, whatever it
+	// has lost between.
+	ReadKeysAreNew Rule = "read keys are new"
 	// Linearizability: the history of the clients could have been made by one machine.
 	Linearizability Rule = "linearizability"
 	// LeaderIsFollowed: who hears from the leader of its own term follows it (§5.2).
@@ -64,7 +68,8 @@ const (
 	// Loyalty: with check-quorum, who has heard from its leader within the minimum election
 	// timeout votes for nobody, unless that leader has asked for it (thesis §4.2.3).
 	Loyalty Rule = "who hears a leader is loyal"
-	// AnswersFit: the answer to a heartbeat names its round and the life of the member.
+	// AnswersFit: the answer to a heartbeat names its round and the life of the member, and
+	// who has heard of its new life believes nothing that was said to an earlier one.
 	AnswersFit Rule = "answers fit"
 	// LeaderIsTold: callers are told who leads, and of each change of a member's role.
 	LeaderIsTold Rule = "who leads is told"

@@ -104,6 +104,8 @@ func (s *Setup) drift() int {
 const (
 	// restartOtherPreVote turns pre-votes off where they are on, and on where off.
 	restartOtherPreVote = 1 << iota
+	// restartEmpty takes the disk of a removed member away, where that does no harm.
+	restartEmpty
 )
 
 func (s *Setup) config(id uint64, restart uint64) *raft.Config {

@@ -47,6 +47,9 @@ func (t *tracer) describe(a *Action) string {
 		if a.N&restartOtherPreVote != 0 {
 			return "with pre-votes the other way"
 		}
+		if a.N&restartEmpty != 0 {
+			return "with an empty disk"
+		}
 	case ActLose:
 		return "the disk is lost"
 	case ActCorrupt:
