@@ -81,7 +81,7 @@ func All() []Mutant {
 	return slices.Concat(tableElections, tableReplication, tableMembership, tableReads,
 		heldOutVotes, heldOutLeadership, heldOutLeader, heldOutLog, heldOutDurability, heldOutMembership, heldOutReads,
 		heldOutTerms, heldOutLeading, heldOutFollowing, heldOutStored, heldOutAnswers, heldOutMembers, heldOutTransfers,
-		heldOutMixed, heldOutCalls, heldOutLast)
+		heldOutMixed, heldOutCalls, heldOutLast, heldOutCauses)
 }
 
 // ByName returns the broken copy with this name or number.
