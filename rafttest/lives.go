@@ -28,7 +28,7 @@ func (c *cluster) outOf(id uint64) uint64 {
 //     not come back.
 //   - No other member is in a lower term than it, or campaigns in its term, and nothing
 //     that belongs to a lower term, nor a request for its vote in this one, is on its way to
-//     it: it is asked for no vote that it may have given.
+//     it: it is asked for no vote that it may have given. No question of it is under way.
 //   - It is the only id that this happens to, and never was a majority alone: in every
 //     configuration that it can learn of from what was said to its earlier life, a majority
 //     has one member that remembers.
@@ -48,6 +48,8 @@ func (c *cluster) mayBeEmptied(m *member) bool {
 	}
 	for _, p := range c.flight {
 		switch t := p.m.GetType(); {
+		case t == raftpb.MsgReadIndex && p.m.GetFrom() == m.id, t == raftpb.MsgReadIndexResp && p.m.GetTo() == m.id:
+			return false
 		case p.m.GetTo() != m.id || p.m.GetTerm() > term || t == raftpb.MsgPreVote:
 		case t == raftpb.MsgVote, p.m.GetTerm() < term && commands(t):
 			return false
@@ -103,11 +105,15 @@ func (c *cluster) hears(m *member, msg *raftpb.Message) {
 	if h.term == msg.Term && h.epoch != msg.Epoch {
 		c.mark(markLeaderSpokeToNewLife)
 	}
-	*h = life{term: msg.Term, epoch: msg.Epoch}
+	*h = life{term: msg.Term, epoch: msg.Epoch, former: c.arrived <= m.emptiedAt}
 }
 
 // life is one life of a member as its leader numbers them.
-type life struct{ term, epoch uint64 }
+type life struct {
+	term, epoch uint64
+	// former: it was said to what the member was before it came back with an empty disk.
+	former bool
+}
 
 // mistaken reports whether a member has stopped because of what its leader knew of its
 // earlier life, before it has heard of its new one: it cannot tell that from a loss.
@@ -118,8 +124,12 @@ func (c *cluster) mistaken(m *member, err error) bool {
 }
 
 // checkKey looks whether a request for a read has a key that the member has used before, in
-// any of its lives: the answer to the older one would serve the newer one.
+// any of its lives: the answer to the older one would serve the newer one. A member that
+// has heard only what was said to its earlier life takes itself for that one.
 func (c *cluster) checkKey(m *member, msg *raftpb.Message) {
+	if m.hearsOf.former {
+		return
+	}
 	key := string(msg.Entries[0].GetData())
 	if m.keys == nil {
 		m.keys = map[string]struct{}{}
