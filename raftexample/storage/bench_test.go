@@ -35,7 +35,7 @@ func benchEntries(first uint64, n, size int) []*raftpb.Entry {
 
 // BenchmarkSave is one Ready with entries: a batch, and a sync.
 func BenchmarkSave(b *testing.B) {
-	for _, c := range []struct{ entries, size int }{{1, 64}, {1, 4096}, {64, 64}, {256, 1024}} {
+	for _, c := range []struct{ entries, size int }{{1, 64}, {1, 4096}, {64, 64}, {64, 256}, {512, 256}, {256, 1024}} {
 		b.Run(fmt.Sprintf("%dx%dB", c.entries, c.size), func(b *testing.B) {
 			s := diskStore(b)
 			next := uint64(1)

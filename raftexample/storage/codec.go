@@ -13,13 +13,17 @@ import (
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
-// formatVersion is the version of the keys and records below.
-const formatVersion = 1
+// formatVersion is the version of the keys and records that are written. Those of
+// oldestVersion, and of all in between, are read.
+const (
+	formatVersion = 2
+	oldestVersion = 1
+)
 
 // The keys. All numbers in keys are big-endian, so that they sort by value.
 const (
 	prefixMeta  byte = 0x01 // one of the names below
-	prefixLog   byte = 0x02 // index of the entry
+	prefixLog   byte = 0x02 // index of the first entry in the record
 	prefixState byte = 0x03 // generation, then the key of the state machine
 	prefixEnd   byte = 0x04
 )
@@ -35,8 +39,6 @@ var (
 func numberKey(prefix byte, n uint64) []byte {
 	return binary.BigEndian.AppendUint64([]byte{prefix}, n)
 }
-
-func logKey(index uint64) []byte { return numberKey(prefixLog, index) }
 
 // stateKey returns the key under which generation gen keeps key.
 func stateKey(gen uint64, key []byte) []byte {
@@ -120,31 +122,6 @@ func openMessage(key, record []byte, m proto.Message) error {
 		return err
 	}
 	return proto.Unmarshal(payload, m)
-}
-
-// putEntry encodes e straight into the batch.
-func putEntry(b *pebble.Batch, e *raftpb.Entry) error {
-	op := b.SetDeferred(1+8, sumSize+raftpb.EntrySize(e))
-	op.Key[0] = prefixLog
-	binary.BigEndian.PutUint64(op.Key[1:], e.GetIndex())
-	// MarshalAppend writes in place, because the capacity is exactly what it needs.
-	value, err := proto.MarshalOptions{}.MarshalAppend(op.Value[:sumSize], e)
-	if err != nil {
-		return fmt.Errorf("storage: encode entry %d: %w", e.GetIndex(), err)
-	}
-	if len(value) != len(op.Value) || &value[0] != &op.Value[0] {
-		return fmt.Errorf("storage: encode entry %d: %d bytes, not %d", e.GetIndex(), len(value), len(op.Value))
-	}
-	seal(op.Key, op.Value)
-	return op.Finish()
-}
-
-func openEntry(key, record []byte) (*raftpb.Entry, error) {
-	e := &raftpb.Entry{}
-	if err := openMessage(key, record, e); err != nil {
-		return nil, err
-	}
-	return e, nil
 }
 
 // applied is what the state machine has applied.

@@ -327,22 +327,36 @@ func TestDamageOfRecordsIsNoticed(t *testing.T) {
 			cases = append(cases, recordDamage{name + " missing", remove(key), "missing"})
 		}
 	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			mem := vfs.NewMem()
-			s := mustOpen(t, testOptions(mem))
-			require.NoError(t, s.Save(ready(entriesOf(1, 1, 1, 1, 1, 2), 2, 4)))
-			require.NoError(t, apply(s, 1, 3, threeVoters))
-			require.NoError(t, s.Compact(2))
-			b := s.db.NewBatch()
-			require.NoError(t, c.do(s, b))
-			require.NoError(t, b.Commit(pebble.Sync))
-			require.NoError(t, s.Close())
-			_, err := Open(testOptions(mem))
-			require.ErrorIs(t, err, ErrCorrupt)
-			require.ErrorContains(t, err, c.want)
-		})
+	for version, change := range map[int]func(*Store) error{
+		1: intoVersion1,
+		2: func(*Store) error { return nil },
+	} {
+		for _, c := range cases {
+			t.Run(fmt.Sprintf("%s, in version %d", c.name, version), func(t *testing.T) {
+				mem := vfs.NewMem()
+				s := mustOpen(t, testOptions(mem))
+				for i, e := range entriesOf(1, 1, 1, 1, 1, 2) {
+					require.NoError(t, s.Save(ready([]*raftpb.Entry{e}, 2, uint64(min(i, 4)))))
+				}
+				require.NoError(t, apply(s, 1, 3, threeVoters))
+				require.NoError(t, s.Compact(2))
+				require.NoError(t, change(s))
+				requireDamageNoticed(t, mem, s, c)
+			})
+		}
 	}
+}
+
+// requireDamageNoticed does damage to s, and opens it again.
+func requireDamageNoticed(t *testing.T, mem *vfs.MemFS, s *Store, c recordDamage) {
+	t.Helper()
+	b := s.db.NewBatch()
+	require.NoError(t, c.do(s, b))
+	require.NoError(t, b.Commit(pebble.Sync))
+	require.NoError(t, s.Close())
+	_, err := Open(testOptions(mem))
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, c.want)
 }
 
 // The checksum of an entry is compared again whenever it is read.
@@ -350,7 +364,8 @@ func TestAnEntryThatIsDamagedLaterStopsTheStore(t *testing.T) {
 	o := testOptions(vfs.NewMem())
 	o.TailCacheBytes = -1
 	s := mustOpen(t, o)
-	require.NoError(t, s.Save(ready(entriesOf(1, 1, 1), 1, 0)))
+	require.NoError(t, s.Save(ready(entriesOf(1, 1), 1, 0)))
+	require.NoError(t, s.Save(ready(entriesOf(2, 1), 1, 0)))
 	require.NoError(t, s.db.Set(logKey(2), []byte("nonsense"), pebble.NoSync))
 	_, err := s.Entries(1, 2, 1000)
 	require.NoError(t, err)

@@ -61,6 +61,13 @@ func life() []op {
 		e[0].Data = make([]byte, size)
 		return e
 	}
+	run := func(first, term uint64, size int) []*raftpb.Entry {
+		entries := entriesOf(first, term, term, term, term, term)
+		for _, e := range entries {
+			e.Data = make([]byte, size)
+		}
+		return entries
+	}
 	return []op{
 		saveOp(ready(entriesOf(1, 1, 1, 1), 1, 0)),
 		saveOp(ready(nil, 1, 2)),
@@ -76,6 +83,13 @@ func life() []op {
 		applyOp(5, 6),
 		compactOp(6),
 		saveOp(ready(entriesOf(7, 2, 3, 3), 3, 6)),
+		saveOp(ready(entriesOf(9, 4, 4), 4, 6)), // 7 and 8 stay of their record
+		saveOp(ready(nil, 4, 7)),
+		applyOp(7, 7),
+		compactOp(7),                          // in the middle of a record
+		saveOp(ready(entriesOf(8, 4), 4, 7)),  // and nothing is left of it
+		saveOp(ready(run(9, 4, 7<<10), 4, 7)), // in three records
+		saveOp(ready(entriesOf(12, 4), 4, 7)), // 11 stays of the second
 		installOp(20, 4, nil),
 		saveOp(ready(entriesOf(21, 4, 4), 4, 20)),
 		saveOp(ready(nil, 4, 22)),
@@ -138,10 +152,11 @@ func fingerprint(s *Store) (string, error) {
 	return b.String(), nil
 }
 
-// history returns what a sound disk holds before the first op and after each.
-func history(t *testing.T, ops []op) []string {
+// history returns what the disk of a member that does not crash holds before the first
+// op and after each.
+func history(t *testing.T, fs vfs.FS, ops []op) []string {
 	t.Helper()
-	s := mustOpen(t, testOptions(vfs.NewMem()))
+	s := mustOpen(t, testOptions(fs))
 	states := make([]string, 0, len(ops)+1)
 	for i := range len(ops) + 1 {
 		if i > 0 {
@@ -216,53 +231,67 @@ func (c *crashFS) CrashClone(cfg vfs.CrashCloneCfg) *vfs.MemFS {
 // TestACrashLeavesAPrefixWithAllThatWasSynced crashes before every single write,
 // sync, rename and so on of the database.
 func TestACrashLeavesAPrefixWithAllThatWasSynced(t *testing.T) {
-	ops := life()
-	states := history(t, ops)
-	for _, percent := range []int{0, 50, 100} {
-		t.Run(fmt.Sprintf("%d%% of the rest", percent), func(t *testing.T) {
-			t.Parallel()
-			mem := &crashFS{MemFS: vfs.NewCrashableMem()}
-			var p progress
-			var mu sync.Mutex
-			var problems []error
-			crashes := 0
-			rng := rand.New(rand.NewPCG(1, uint64(percent)))
-			crash := errorfs.InjectorFunc(func(at errorfs.Op) error {
-				if at.Kind.ReadOrWrite() == errorfs.OpIsRead {
-					return nil
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				// The order matters: what is durable now is durable in the clone, and what
-				// is in the clone has started by now.
-				durable := p.durable.Load()
-				clone := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})
-				started := p.started.Load()
-				crashes++
-				if err := recoverFrom(clone, states, durable, started); err != nil {
-					problems = append(problems, fmt.Errorf("before %v of %s: %w", at.Kind, at.Path, err))
-				}
-				return nil
+	for _, c := range []struct {
+		name string
+		disk func(*testing.T) *vfs.MemFS
+		ops  []op
+	}{
+		{"of a new member", func(*testing.T) *vfs.MemFS { return vfs.NewCrashableMem() }, life()},
+		{"of a member of version 1", version1, upgraded()},
+	} {
+		states := history(t, c.disk(t), c.ops)
+		for _, percent := range []int{0, 50, 100} {
+			t.Run(fmt.Sprintf("%s, with %d%% of the rest", c.name, percent), func(t *testing.T) {
+				t.Parallel()
+				crashEverywhere(t, c.disk(t), c.ops, states, percent)
 			})
-			o := testOptions(errorfs.Wrap(mem, crash))
-			s, err := Open(o)
-			require.NoError(t, err)
-			require.NoError(t, p.play(s, ops))
-			require.NoError(t, s.Close())
-			mu.Lock()
-			defer mu.Unlock()
-			require.NoError(t, errors.Join(problems...))
-			require.Greater(t, crashes, 100)
-			t.Logf("%d crashes", crashes)
-		})
+		}
 	}
+}
+
+// crashEverywhere runs ops, which lead from each of states to the next, and crashes with
+// so much of what was not synced.
+func crashEverywhere(t *testing.T, disk *vfs.MemFS, ops []op, states []string, percent int) {
+	mem := &crashFS{MemFS: disk}
+	var p progress
+	var mu sync.Mutex
+	var problems []error
+	crashes := 0
+	rng := rand.New(rand.NewPCG(1, uint64(percent)))
+	crash := errorfs.InjectorFunc(func(at errorfs.Op) error {
+		if at.Kind.ReadOrWrite() == errorfs.OpIsRead {
+			return nil
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		// The order matters: what is durable now is durable in the clone, and what
+		// is in the clone has started by now.
+		durable := p.durable.Load()
+		clone := mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rng})
+		started := p.started.Load()
+		crashes++
+		if err := recoverFrom(clone, states, durable, started); err != nil {
+			problems = append(problems, fmt.Errorf("before %v of %s: %w", at.Kind, at.Path, err))
+		}
+		return nil
+	})
+	o := testOptions(errorfs.Wrap(mem, crash))
+	s, err := Open(o)
+	require.NoError(t, err)
+	require.NoError(t, p.play(s, ops))
+	require.NoError(t, s.Close())
+	mu.Lock()
+	defer mu.Unlock()
+	require.NoError(t, errors.Join(problems...))
+	require.Greater(t, crashes, 50)
+	t.Logf("%d crashes", crashes)
 }
 
 // TestADiskThatFailsStopsTheStoreAndLosesNothing lets the n-th write fail, for
 // each n, alone or with all that follow.
 func TestADiskThatFailsStopsTheStoreAndLosesNothing(t *testing.T) {
 	ops := life()
-	states := history(t, ops)
+	states := history(t, vfs.NewMem(), ops)
 	for _, forever := range []bool{true, false} {
 		t.Run(fmt.Sprintf("forever %v", forever), func(t *testing.T) {
 			t.Parallel()

@@ -8,6 +8,21 @@
 // atomic batch, and syncs it when the Ready says so. A crash leaves all of the
 // batch or nothing of it.
 //
+// # Records of the log
+//
+// What the database does, it does for each record, so entries that are saved together
+// share records, of up to 16 KiB. A record has the index of its first entry as its key.
+//
+// The start of the log tells which entries count. Records follow on each other without a
+// gap, and each has an entry behind the start; the first may also have entries before
+// it, which nobody is given. Compact deletes a record with the last of its entries, and
+// writes none again. Save, where it replaces entries, writes what stays of the record in
+// which the first of them is, in the same batch: no crash leaves it half done.
+//
+// A database of version 1 has a record for each entry. It is read as it is, and takes
+// version 2 in the batch that first adds a record to the log: until then a former version
+// of this program can open it, and refuses it from then on.
+//
 // # Log and state machine in one order
 //
 // The state machine lives in the same database. What entries change, the index

@@ -1,7 +1,9 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -25,13 +27,9 @@ func (s *Store) Entries(lo, hi, maxBytes uint64) ([]*raftpb.Entry, error) {
 		n := limitSize(held, maxBytes)
 		return held[:n:n], nil
 	}
-	var entries []*raftpb.Entry
-	err = s.failure.run("read entries", func() (err error) {
-		entries, err = readEntries(iter, lo, hi-uint64(len(held)), maxBytes)
-		return err
-	})
+	entries, err := s.read(iter, lo, hi-uint64(len(held)), maxBytes)
 	if err != nil {
-		return nil, s.failure.set("read entries", err)
+		return nil, err
 	}
 	if uint64(len(entries)) < hi-uint64(len(held))-lo {
 		return entries, nil
@@ -65,62 +63,98 @@ func (s *Store) lookUp(lo, hi uint64) ([]*raftpb.Entry, *pebble.Iterator, error)
 	}
 	// The iterator is a view of the database as it is while mu is held: what mu says
 	// of the log is there.
-	var iter *pebble.Iterator
-	err := s.failure.run("read entries", func() (err error) {
-		iter, err = s.db.NewIter(&pebble.IterOptions{LowerBound: logKey(lo), UpperBound: logKey(end)})
+	iter, err := s.recordsBefore(end)
+	return held, iter, err
+}
+
+// recordsBefore returns an iterator over the records of the log that begin before index.
+func (s *Store) recordsBefore(index uint64) (iter *pebble.Iterator, err error) {
+	err = s.failure.run("read entries", func() (err error) {
+		iter, err = s.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixLog}, UpperBound: logKey(index)})
 		return err
 	})
 	if err != nil {
-		return nil, nil, s.failure.set("read entries", err)
+		return nil, s.failure.set("read entries", err)
 	}
-	return held, iter, nil
+	return iter, nil
 }
 
-// readEntries reads the entries in [lo, hi), as many as fit in maxBytes and at
-// least one, and closes iter.
+// read reads the entries in [lo, hi), as many as fit in maxBytes and at least one, and
+// closes iter.
+func (s *Store) read(iter *pebble.Iterator, lo, hi, maxBytes uint64) (entries []*raftpb.Entry, err error) {
+	err = s.failure.run("read entries", func() (err error) {
+		entries, err = readEntries(iter, lo, hi, maxBytes)
+		return err
+	})
+	if err != nil {
+		return nil, s.failure.set("read entries", err)
+	}
+	return entries, nil
+}
+
 func readEntries(iter *pebble.Iterator, lo, hi, maxBytes uint64) (entries []*raftpb.Entry, err error) {
 	defer func() {
 		if closeErr := iter.Close(); err == nil {
 			err = closeErr
 		}
 	}()
+	if !iter.SeekLT(logKey(lo + 1)) {
+		iter.First() // says what is there in place of entry lo
+	}
+	log, err := readFrom(iter, lo)
+	if err != nil {
+		return nil, err
+	}
 	var size uint64
-	next := lo
-	for ok := iter.First(); ok && next < hi; ok = iter.Next() {
-		e, err := decodeEntry(iter, next)
+	for log.next < hi {
+		e, err := log.read()
 		if err != nil {
 			return nil, err
 		}
+		if e == nil {
+			return nil, corrupt(log.where(), "the log ends before it", nil)
+		}
 		size += uint64(raftpb.EntrySize(e))
 		if size > maxBytes && len(entries) > 0 {
-			return entries, nil
+			break
 		}
 		entries = append(entries, e)
-		next++
-	}
-	if err := iter.Error(); err != nil {
-		return nil, err
-	}
-	if next < hi {
-		return nil, corrupt(fmt.Sprintf("entry %d", next), "the log ends before it", nil)
 	}
 	return entries, nil
 }
 
-// decodeEntry decodes the record at iter, which must be entry want.
-func decodeEntry(iter *pebble.Iterator, want uint64) (*raftpb.Entry, error) {
-	value, err := iter.ValueAndErr()
+// recordOf returns the index of the first entry in the record that holds entry index,
+// which is in the log. The caller holds saving.
+func (s *Store) recordOf(index uint64) (first uint64, err error) {
+	iter, err := s.recordsBefore(index + 1)
+	if err != nil {
+		return 0, err
+	}
+	err = s.failure.run("read entries", func() (err error) {
+		defer func() { err = errors.Join(err, iter.Close()) }()
+		if iter.Last() {
+			first, err = firstIndex(iter.Key())
+			return err
+		}
+		if err := iter.Error(); err != nil {
+			return err
+		}
+		return corrupt(fmt.Sprintf("entry %d", index), "the log begins after it", nil)
+	})
+	if err != nil {
+		return 0, s.failure.set("read entries", err)
+	}
+	return first, nil
+}
+
+// readStored reads the entries in [lo, hi), which are in the log, from the database.
+// The caller holds saving.
+func (s *Store) readStored(lo, hi uint64) ([]*raftpb.Entry, error) {
+	iter, err := s.recordsBefore(hi)
 	if err != nil {
 		return nil, err
 	}
-	e, err := openEntry(iter.Key(), value)
-	if err != nil {
-		return nil, corrupt(fmt.Sprintf("entry %d", want), "the record is damaged", err)
-	}
-	if e.GetIndex() != want {
-		return nil, corrupt(fmt.Sprintf("entry %d", want), fmt.Sprintf("the log has entry %d in its place", e.GetIndex()), nil)
-	}
-	return e, nil
+	return s.read(iter, lo, hi, math.MaxUint64)
 }
 
 // appendWithin appends as many of held to entries, which is not empty, as fit in

@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/seed-289bd6ac/raft/raftpb"
@@ -18,18 +19,52 @@ func sealed(key, payload []byte) []byte {
 	return record
 }
 
+// listOf returns the list of entries, whatever their indexes are.
+func listOf(entries []*raftpb.Entry) []byte {
+	list := []byte{listMark}
+	for _, e := range entries {
+		encoded, err := proto.Marshal(e)
+		if err != nil {
+			panic(err) // no entry of a test has what cannot be encoded
+		}
+		list = protowire.AppendBytes(list, encoded)
+	}
+	return list
+}
+
+// readRecord decodes all of a record that begins with entry first.
+func readRecord(first uint64, record []byte) (entries []*raftpb.Entry, err error) {
+	r, err := openRecord(logKey(first), record)
+	if err != nil {
+		return nil, err
+	}
+	for !r.ended() {
+		e, err := r.entry()
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	return entries, nil
+}
+
 // FuzzRecord checks that no record of the database is more than an error, also one
 // whose checksum is right: disks are not the only ones to write wrong bytes.
 func FuzzRecord(f *testing.F) {
 	entry, err := proto.Marshal(&raftpb.Entry{Index: 7, Term: 3, Data: []byte("data")})
 	require.NoError(f, err)
+	list := listOf(entriesOf(7, 3, 3, 4))
 	hard, err := proto.Marshal(&raftpb.HardState{Term: 3, Vote: 2, Commit: 7})
 	require.NoError(f, err)
 	conf, err := proto.Marshal(threeVoters)
 	require.NoError(f, err)
-	for _, payload := range [][]byte{nil, entry, hard, {1, 2, 3}, append([]byte{9, 3, 1, 1}, conf...), make([]byte, 16)} {
+	for _, payload := range [][]byte{
+		nil, entry, hard, {1, 2, 3}, append([]byte{9, 3, 1, 1}, conf...), make([]byte, 16),
+		list, list[:len(list)-1], append([]byte{listMark, byte(len(entry))}, entry...), {listMark}, {listMark, 0}, {listMark, 200},
+	} {
 		f.Add(true, payload)
 		f.Add(false, sealed(keyApplied, payload))
+		f.Add(false, sealed(logKey(7), payload))
 	}
 	f.Fuzz(func(t *testing.T, sound bool, data []byte) {
 		record := func(key []byte) []byte {
@@ -41,12 +76,11 @@ func FuzzRecord(f *testing.F) {
 		if a, err := openApplied(record(keyApplied)); err == nil {
 			requireSameApplied(t, a)
 		}
-		if e, err := openEntry(logKey(7), record(logKey(7))); err == nil {
-			encoded, err := proto.Marshal(e)
+		if entries, err := readRecord(7, record(logKey(7))); err == nil {
+			require.NotEmpty(t, entries)
+			again, err := readRecord(7, sealed(logKey(7), listOf(entries)))
 			require.NoError(t, err)
-			again, err := openEntry(logKey(7), sealed(logKey(7), encoded))
-			require.NoError(t, err)
-			require.True(t, proto.Equal(e, again))
+			requireSameEntries(t, entries, again)
 		}
 		_ = openMessage(keyHardState, record(keyHardState), &raftpb.HardState{})
 		var one, two uint64

@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/seed-289bd6ac/raft"
 	"github.com/seed-289bd6ac/raft/raftpb"
@@ -41,6 +43,13 @@ func entriesOf(first uint64, terms ...uint64) []*raftpb.Entry {
 		entries = append(entries, &raftpb.Entry{Index: index, Term: term, Data: fmt.Appendf(nil, "%d/%d", index, term)})
 	}
 	return entries
+}
+
+func requireSameEntries(t require.TestingT, want, got []*raftpb.Entry) {
+	require.Len(t, got, len(want))
+	for i := range want {
+		require.True(t, proto.Equal(want[i], got[i]), "%v is not %v", got[i], want[i])
+	}
 }
 
 // ready is a Ready that is synced when raft would ask for it.
@@ -115,6 +124,16 @@ func readState(s *Store) (state map[string]string, err error) {
 type conforming struct {
 	*Store
 	opts Options
+	// change is done to a store before it is used, and again when it was opened again.
+	change func(*Store) error
+}
+
+func openConforming(o Options, change func(*Store) error) (conforming, error) {
+	s, err := Open(o)
+	if err != nil {
+		return conforming{}, err
+	}
+	return conforming{s, o, change}, change(s)
 }
 
 func (c conforming) Save(snap *raftpb.Snapshot, entries []*raftpb.Entry, hs *raftpb.HardState) error {
@@ -137,25 +156,50 @@ func (c conforming) Reopen() (storagetest.Store, error) {
 	if err := c.Close(); err != nil {
 		return nil, err
 	}
-	s, err := Open(o)
-	return conforming{s, o}, err
+	return openConforming(o, c.change)
+}
+
+// intoVersion1 makes the log of s one that a former version of this program has written.
+func intoVersion1(s *Store) error {
+	var entries []*raftpb.Entry
+	if first := s.index.start() + 1; first <= s.index.last {
+		var err error
+		if entries, err = s.readStored(first, s.index.last+1); err != nil {
+			return err
+		}
+	}
+	b := s.db.NewBatch()
+	err := errors.Join(
+		b.DeleteRange([]byte{prefixLog}, []byte{prefixLog + 1}, nil),
+		putNumbers(b, keyIdentity, 1, s.opts.ClusterID, s.opts.MemberID),
+	)
+	for _, e := range entries {
+		err = errors.Join(err, putMessage(b, logKey(e.GetIndex()), e))
+	}
+	if err != nil {
+		return err
+	}
+	s.version = 1
+	return errors.Join(b.Commit(pebble.Sync), b.Close())
 }
 
 func TestStoreKeepsTheContractOfStorage(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		tail int64
+		name   string
+		tail   int64
+		change func(*Store) error
 	}{
-		{"with recent entries in memory", 0},
-		{"with few entries in memory", 120},
+		{"with recent entries in memory", 0, func(*Store) error { return nil }},
+		{"with few entries in memory, and in a record", 120, func(s *Store) error { s.recordBytes = 60; return nil }},
+		{"with a log of version 1", -1, intoVersion1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			storagetest.Run(t, func(t *testing.T) storagetest.Store {
 				o := testOptions(vfs.NewCrashableMem())
 				o.TailCacheBytes = c.tail
-				s, err := Open(o)
+				s, err := openConforming(o, c.change)
 				require.NoError(t, err)
-				return conforming{s, o}
+				return s
 			})
 		})
 	}

@@ -28,7 +28,7 @@ func Open(opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{opts: o, failure: newFailure(o.Logger)}
+	s := &Store{opts: o, failure: newFailure(o.Logger), recordBytes: maxRecordBytes}
 	s.tail.limit = o.TailCacheBytes
 	if err := s.open(); err != nil {
 		return nil, fmt.Errorf("storage: open %s: %w", o.Dir, err)
@@ -162,7 +162,7 @@ func (s *Store) create() error {
 	err := s.failure.guard("create", func() error {
 		b := s.db.NewBatch()
 		err := errors.Join(
-			putNumbers(b, keyIdentity, formatVersion, s.opts.ClusterID, s.opts.MemberID),
+			s.putIdentity(b),
 			putNumbers(b, keySequence, 0),
 			putNumbers(b, keyLogStart, 0, 0),
 			putApplied(b, applied{gen: 1}),
@@ -182,6 +182,10 @@ func (s *Store) create() error {
 		return err
 	}
 	return syncDirectory(s.opts.FS, s.opts.Dir)
+}
+
+func (s *Store) putIdentity(b *pebble.Batch) error {
+	return putNumbers(b, keyIdentity, formatVersion, s.opts.ClusterID, s.opts.MemberID)
 }
 
 // openDatabase opens Pebble in one of the two directories; only the new one may
@@ -238,10 +242,10 @@ func (s *Store) recover(number uint64) error {
 }
 
 func (s *Store) loadIdentity() error {
-	var version, cluster, member uint64
+	var cluster, member uint64
 	record, err := s.get(s.db, keyIdentity)
 	if err == nil {
-		err = openNumbers(keyIdentity, record, &version, &cluster, &member)
+		err = openNumbers(keyIdentity, record, &s.version, &cluster, &member)
 	}
 	if err != nil {
 		return s.damaged("identity", err)
@@ -250,7 +254,7 @@ func (s *Store) loadIdentity() error {
 		name           string
 		stored, wanted uint64
 	}{
-		{"format version", version, formatVersion},
+		{"format version", s.version, min(max(s.version, oldestVersion), formatVersion)},
 		{"cluster id", cluster, s.opts.ClusterID},
 		{"member id", member, s.opts.MemberID},
 	} {
@@ -318,10 +322,8 @@ func (s *Store) loadLog() error {
 	if err != nil {
 		return err
 	}
-	for ok := iter.First(); ok && err == nil; ok = iter.Next() {
-		err = s.loadEntry(iter)
-	}
-	if err := errors.Join(err, iter.Close()); err != nil {
+	iter.First()
+	if err := errors.Join(s.loadEntries(iter), iter.Close()); err != nil {
 		return err
 	}
 	if s.applied.index >= s.index.start() && s.applied.index <= s.index.last {
@@ -333,18 +335,23 @@ func (s *Store) loadLog() error {
 	return nil
 }
 
-func (s *Store) loadEntry(iter *pebble.Iterator) error {
-	want := s.index.last + 1
-	e, err := decodeEntry(iter, want)
+// loadEntries reads the records from the one at iter, the first, on.
+func (s *Store) loadEntries(iter *pebble.Iterator) error {
+	log, err := readFrom(iter, s.index.last+1)
 	if err != nil {
 		return err
 	}
-	if e.GetTerm() < s.index.lastTerm() {
-		return corrupt(fmt.Sprintf("entry %d", want), fmt.Sprintf("its term %d follows on term %d", e.GetTerm(), s.index.lastTerm()), nil)
+	for {
+		e, err := log.read()
+		if e == nil || err != nil {
+			return err
+		}
+		if e.GetTerm() < s.index.lastTerm() {
+			return corrupt(fmt.Sprintf("entry %d", e.GetIndex()), fmt.Sprintf("its term %d follows on term %d", e.GetTerm(), s.index.lastTerm()), nil)
+		}
+		s.index.extend(e.GetTerm())
+		s.tail.append([]*raftpb.Entry{e})
 	}
-	s.index.extend(e.GetTerm())
-	s.tail.append([]*raftpb.Entry{e})
-	return nil
 }
 
 // dropOrphans deletes the generations that are not the state machine: snapshots

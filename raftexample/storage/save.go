@@ -177,15 +177,9 @@ func (s *Store) planEntries(w *write, entries []*raftpb.Entry) error {
 	case first <= w.committed():
 		return invalidf("entries from %d would replace committed ones: the commit index is %d", first, w.committed())
 	case first <= w.last:
-		w.takesAway = true
-		if err := w.batch.DeleteRange(logKey(first), logKey(w.last+1), nil); err != nil {
+		if err := s.planTruncation(w, first); err != nil {
 			return err
 		}
-		term, err := s.termBefore(first)
-		if err != nil {
-			return err
-		}
-		w.lastTerm = term
 	}
 	for i, e := range entries {
 		if e.GetIndex() != first+uint64(i) {
@@ -195,15 +189,53 @@ func (s *Store) planEntries(w *write, entries []*raftpb.Entry) error {
 			return invalidf("entry %d of term %d after one of term %d", e.GetIndex(), e.GetTerm(), w.lastTerm)
 		}
 		w.last, w.lastTerm = e.GetIndex(), e.GetTerm()
-		if err := putEntry(w.batch, e); err != nil {
-			return err
-		}
+	}
+	if err := s.planVersion(w); err != nil {
+		return err
+	}
+	if err := putEntries(w.batch, entries, s.recordBytes); err != nil {
+		return err
 	}
 	w.then(func() {
 		s.index.append(entries)
 		s.tail.append(entries)
 	})
 	return nil
+}
+
+// planTruncation drops the entries from first on, one of the log. What stays of the
+// record that holds first is written again.
+func (s *Store) planTruncation(w *write, first uint64) error {
+	from, err := s.recordOf(first)
+	if err != nil {
+		return err
+	}
+	// A record without an entry behind the start of the log is dropped as a whole.
+	var stay []*raftpb.Entry
+	if from < first && w.start+1 < first {
+		if stay, err = s.readStored(from, first); err != nil {
+			return err
+		}
+	}
+	if w.lastTerm, err = s.termBefore(first); err != nil {
+		return err
+	}
+	w.takesAway = true
+	// In this order: a range takes away what the batch had before.
+	if err := w.batch.DeleteRange(logKey(from), logKey(w.last+1), nil); err != nil {
+		return err
+	}
+	return putEntries(w.batch, stay, s.recordBytes)
+}
+
+// planVersion raises the version of the format together with the first records that
+// former versions of this program cannot read.
+func (s *Store) planVersion(w *write) error {
+	if s.version == formatVersion {
+		return nil
+	}
+	w.then(func() { s.version = formatVersion })
+	return s.putIdentity(w.batch)
 }
 
 func (s *Store) planCompaction(w *write, index uint64) error {
@@ -217,9 +249,15 @@ func (s *Store) planCompaction(w *write, index uint64) error {
 	if err != nil {
 		return err
 	}
-	w.takesAway = true
-	if err := w.batch.DeleteRange(logKey(w.start), logKey(index+1), nil); err != nil {
+	from, to, err := s.recordsUpTo(w, index)
+	if err != nil {
 		return err
+	}
+	w.takesAway = true
+	if from < to {
+		if err := w.batch.DeleteRange(logKey(from), logKey(to), nil); err != nil {
+			return err
+		}
 	}
 	if err := putNumbers(w.batch, keyLogStart, index, term); err != nil {
 		return err
@@ -229,6 +267,20 @@ func (s *Store) planCompaction(w *write, index uint64) error {
 		s.tail.compact(index)
 	})
 	return nil
+}
+
+// recordsUpTo returns the records [from, to) of the log that hold nothing behind index,
+// one of its entries. The record that holds index and more stays as it is: the start of
+// the log tells which of its entries count.
+func (s *Store) recordsUpTo(w *write, index uint64) (from, to uint64, err error) {
+	if from, err = s.recordOf(w.start + 1); err != nil {
+		return 0, 0, err
+	}
+	if index == w.last {
+		return from, index + 1, nil
+	}
+	to, err = s.recordOf(index + 1)
+	return from, to, err
 }
 
 // termBefore returns the term of the entry before index, which is in the log.

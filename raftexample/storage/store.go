@@ -24,6 +24,8 @@ type Store struct {
 	lock    *pebble.Lock
 	mark    *watermark
 	watch   io.Closer
+	// recordBytes is maxRecordBytes, but in tests.
+	recordBytes int
 
 	// Locks are taken in the order in which they stand here.
 
@@ -35,6 +37,8 @@ type Store struct {
 	saving sync.Mutex
 	// sequence is the number of the last synced write.
 	sequence uint64
+	// version is that of the format, as stored.
+	version uint64
 
 	// applying orders what changes the state machine: batches, and the snapshot that
 	// Save installs.
