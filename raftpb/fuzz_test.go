@@ -31,6 +31,9 @@ func FuzzMessageFromAPeer(f *testing.F) {
 		require.NotContains(t, DescribeMessage(&m), "\n")
 		for _, e := range m.Entries {
 			require.Equal(t, proto.Size(e), EntrySize(e))
+			encoded, err := proto.Marshal(e)
+			require.NoError(t, err)
+			require.Equal(t, encoded, AppendEntry([]byte{}, e))
 		}
 		encoded, err := proto.Marshal(&m)
 		require.NoError(t, err)

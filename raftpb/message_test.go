@@ -127,6 +127,18 @@ func TestEntrySizeIsTheEncodedSize(t *testing.T) {
 	})
 }
 
+func TestAppendEntryAppendsTheEncoding(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		before := drawBytes(t, "before")
+		for _, e := range drawEntries(t) {
+			want, err := proto.MarshalOptions{}.MarshalAppend(before, e)
+			require.NoError(t, err)
+			require.Equal(t, want, AppendEntry(before, e), "%v", e)
+		}
+	})
+	require.Empty(t, AppendEntry(nil, nil))
+}
+
 func TestEntrySizeCountsFieldsOfALaterVersion(t *testing.T) {
 	var e Entry
 	require.NoError(t, proto.Unmarshal(wire(t, "10 01  f83f 07"), &e))

@@ -27,6 +27,7 @@ func TestFieldsOfLaterVersionsAreKeptAndCounted(t *testing.T) {
 			require.Equal(t, b, encoded(t, proto.Clone(m)))
 			if e, ok := m.(*Entry); ok {
 				require.Equal(t, len(b), EntrySize(e))
+				require.Equal(t, b, AppendEntry(nil, e))
 			}
 			require.False(t, proto.Equal(known, m))
 		})

@@ -57,11 +57,8 @@ func putRecord(b *pebble.Batch, entries []*raftpb.Entry, size int) error {
 	// What is appended is written in place, because the capacity is what it needs.
 	value := append(op.Value[:sumSize], listMark)
 	for _, e := range entries {
-		var err error
 		value = protowire.AppendVarint(value, uint64(raftpb.EntrySize(e)))
-		if value, err = (proto.MarshalOptions{}).MarshalAppend(value, e); err != nil {
-			return fmt.Errorf("storage: encode entry %d: %w", e.GetIndex(), err)
-		}
+		value = raftpb.AppendEntry(value, e)
 	}
 	if len(value) != len(op.Value) || &value[0] != &op.Value[0] {
 		return fmt.Errorf("storage: encode entries from %d on: %d bytes, not %d", first, len(value), len(op.Value))
