@@ -57,13 +57,14 @@ func (n *Node) applyLoop(ctx context.Context, trim *trimmer) error {
 
 // mergeItems joins neighbours, unless there is something to wait for in between.
 func mergeItems(items []applyItem) []applyItem {
-	merged := items[:1]
-	for _, item := range items[1:] {
-		last := &merged[len(merged)-1]
-		if item.saved != nil {
+	merged := items[:0]
+	for i, item := range items {
+		if i == 0 || item.saved != nil {
+			item.entries = slices.Clip(item.entries)
 			merged = append(merged, item)
 			continue
 		}
+		last := &merged[len(merged)-1]
 		last.entries = concat(last.entries, item.entries)
 	}
 	return merged

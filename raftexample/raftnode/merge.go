@@ -47,8 +47,9 @@ func mergeWrites(writes []write) []write {
 		size += entryBytes(w.Entries)
 		last := len(merged) - 1
 		if last < 0 || w.Snapshot != nil || merged[last].Snapshot != nil || size > maxMergedBytes {
-			merged = append(merged, w)
 			size = entryBytes(w.Entries)
+			w.Entries = slices.Clip(w.Entries)
+			merged = append(merged, w)
 			continue
 		}
 		merged[last] = mergeTwo(merged[last], w)
@@ -56,7 +57,8 @@ func mergeWrites(writes []write) []write {
 	return merged
 }
 
-// mergeTwo returns the write that leaves what a, then b, would leave.
+// mergeTwo returns the write that leaves what a, then b, would leave. As with concat,
+// the entries of a have no room behind them, or an array of their own.
 func mergeTwo(a, b write) write {
 	m := b
 	if m.HardState == nil {
@@ -68,7 +70,7 @@ func mergeTwo(a, b write) write {
 	return m
 }
 
-// replaceFrom returns a up to where b begins, then b. Neither is written to.
+// replaceFrom returns a up to where b begins, then b, as concat does.
 func replaceFrom(a, b []*raftpb.Entry) []*raftpb.Entry {
 	if len(a) == 0 || len(b) == 0 {
 		return concat(a, b)
@@ -82,18 +84,23 @@ func replaceFrom(a, b []*raftpb.Entry) []*raftpb.Entry {
 		}
 		return 0
 	})
-	return concat(a[:keep], b)
+	if keep < len(a) {
+		a = slices.Clip(a[:keep]) // what is replaced may be read
+	}
+	return concat(a, b)
 }
 
-// concat returns a and b in one slice, without writing behind the end of a.
+// concat returns a and b in one slice. It writes behind the end of a where there is room:
+// an array that others may read is clipped before, so that it is copied once, and what is
+// added later mostly finds room in the copy.
 func concat(a, b []*raftpb.Entry) []*raftpb.Entry {
 	if len(b) == 0 {
 		return a
 	}
 	if len(a) == 0 {
-		return b
+		return slices.Clip(b)
 	}
-	return append(slices.Clip(a), b...)
+	return append(a, b...)
 }
 
 func entryBytes(entries []*raftpb.Entry) int {

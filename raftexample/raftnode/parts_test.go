@@ -3,6 +3,7 @@ package raftnode
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -153,6 +154,43 @@ func TestMergedWritesDoNotWriteIntoTheArraysOfReadies(t *testing.T) {
 	require.EqualValues(t, 2, merged[0].Entries[1].Term)
 	require.EqualValues(t, 1, array[1].Term, "the array belongs to both sides")
 	require.EqualValues(t, 1, array[2].Term, "the array belongs to both sides")
+}
+
+// Each Ready has a slice of one array, as the library hands them out.
+func TestMergedItemsDoNotWriteIntoTheArraysOfReadies(t *testing.T) {
+	const n = 20
+	array := make([]*raftpb.Entry, n)
+	for i := range array {
+		array[i] = &raftpb.Entry{Index: uint64(i + 1)}
+	}
+	for first := range n {
+		var items []applyItem
+		for i := range n {
+			items = append(items, applyItem{entries: array[(first+i)%n : (first+i)%n+1]})
+		}
+		merged := mergeItems(items)
+		require.Len(t, merged, 1)
+		for i, e := range merged[0].entries {
+			require.EqualValues(t, (first+i)%n+1, e.Index)
+		}
+		for i, e := range array {
+			require.EqualValues(t, i+1, e.Index, "the array belongs to both sides")
+		}
+	}
+}
+
+// A merge of many writes copies their entries a few times, not once for each write.
+func TestMergingManyWritesAllocatesLittle(t *testing.T) {
+	const n = 256
+	writes := make([]write, n)
+	items := make([]applyItem, n)
+	for i := range n {
+		e := []*raftpb.Entry{{Index: uint64(i + 1)}}
+		writes[i] = writeOf(raft.Ready{Entries: e}, 0, nil)
+		items[i] = applyItem{entries: e}
+	}
+	require.Less(t, testing.AllocsPerRun(10, func() { mergeWrites(writes) }), 30.0)
+	require.Less(t, testing.AllocsPerRun(10, func() { mergeItems(slices.Clone(items)) }), 30.0)
 }
 
 func TestLargeWritesAreNotMerged(t *testing.T) {
