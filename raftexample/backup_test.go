@@ -34,6 +34,16 @@ func (c *machines) restore(file string) *machines {
 	return next
 }
 
+// refusesTheOldName restores a backup under the name that its cluster has.
+func (c *machines) refusesTheOldName(file string) {
+	c.t.Helper()
+	data := filepath.Join(c.t.TempDir(), "data")
+	status, _, errs := c.sayAlone("restore", file, "--data", data, "--cluster-name", "raftexample")
+	require.Equal(c.t, 2, status, errs)
+	require.Contains(c.t, errs, "give the new one another name")
+	require.NoDirExists(c.t, data)
+}
+
 func TestABackupIsRestoredIntoANewCluster(t *testing.T) {
 	c := newMachines(t)
 	c.leader()
@@ -50,6 +60,7 @@ func TestABackupIsRestoredIntoANewCluster(t *testing.T) {
 	left, err := filepath.Glob(file + ".*")
 	require.NoError(t, err)
 	require.Empty(t, left)
+	c.refusesTheOldName(file)
 
 	next := c.restore(file)
 	next.requireAll(w)
@@ -78,6 +89,7 @@ func TestALostMajorityIsReplacedByWhatOneMemberHas(t *testing.T) {
 	status, out, errs := c.sayAlone("backup", "--data", filepath.Join(c.data(2), "2"), file)
 	require.Zero(t, status, errs)
 	require.Contains(t, out, `of member 2 of cluster "raftexample", as of term `)
+	c.refusesTheOldName(file)
 	next := c.restore(file)
 	next.requireAll(w)
 	next.eventually(204, 2, "PUT", "/kv/a", "it goes on")

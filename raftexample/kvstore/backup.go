@@ -13,7 +13,43 @@ import (
 	"github.com/seed-289bd6ac/raft/raftpb"
 )
 
-// A backup is the stream of a snapshot in a file.
+// A backup is a frame with the name of the cluster, and then the stream of a snapshot.
+// Former versions wrote no name.
+
+// NewBackup returns the backup of a cluster that consists of the stream of a snapshot.
+func NewBackup(cluster string, state io.Reader) io.Reader {
+	return io.MultiReader(bytes.NewReader(appendFrame(nil, frameCluster, []byte(cluster))), state)
+}
+
+// ClusterOf returns the name of the cluster that a backup is of, "" where it has none,
+// and the backup as a whole, of which the beginning is read already. An error matches
+// ErrSnapshotFormat, or is that of backup.
+func ClusterOf(backup io.Reader) (cluster string, whole io.Reader, err error) {
+	var seen bytes.Buffer
+	in := snapshotStream{src: io.TeeReader(backup, &seen)}
+	kind, payload, err := in.frame()
+	if err != nil {
+		return "", nil, err
+	}
+	if kind == frameCluster {
+		cluster = string(payload)
+	}
+	return cluster, io.MultiReader(&seen, backup), nil
+}
+
+// backupHeader is header for a stream that may have a name before it.
+func (in *snapshotStream) backupHeader() (*raftpb.SnapshotMetadata, error) {
+	kind, payload, err := in.frame()
+	switch {
+	case err != nil:
+		return nil, err
+	case kind == frameCluster:
+		return in.header()
+	case kind != frameHeader:
+		return nil, badSnapshot("it begins with a frame of kind %q", kind)
+	}
+	return decodeHeader(payload)
+}
 
 // Backup is what a backup holds.
 type Backup struct {
@@ -34,7 +70,7 @@ func CheckBackup(src io.Reader) (Backup, error) {
 		last = append(last[:0], key...)
 		return nil
 	}}
-	meta, err := in.header()
+	meta, err := in.backupHeader()
 	if err != nil {
 		return Backup{}, err
 	}
@@ -52,7 +88,7 @@ func Restore(st *storage.Store, src io.Reader, only Member) (Backup, error) {
 		return Backup{}, errors.New("kvstore: the store is not new")
 	}
 	in := snapshotStream{src: src}
-	meta, err := in.header()
+	meta, err := in.backupHeader()
 	if err != nil {
 		return Backup{}, err
 	}

@@ -70,8 +70,42 @@ func TestABackupWithoutRepliesGetsItsMemberToo(t *testing.T) {
 	require.Equal(t, []Member{{ID: 1, URL: "http://new"}}, members)
 }
 
+func TestABackupKeepsTheNameOfItsCluster(t *testing.T) {
+	meta, state := old(t).stream()
+	for _, c := range []struct {
+		name   string
+		backup io.Reader
+	}{
+		{"production", NewBackup("production", bytes.NewReader(state))},
+		{"", bytes.NewReader(state)}, // of a former version
+	} {
+		name, whole, err := ClusterOf(c.backup)
+		require.NoError(t, err)
+		require.Equal(t, c.name, name)
+		var kept bytes.Buffer
+		checked, err := CheckBackup(io.TeeReader(whole, &kept))
+		require.NoError(t, err)
+		require.True(t, proto.Equal(meta, checked.Metadata))
+
+		st := store(t, 9)
+		restored, err := Restore(st, &kept, Member{ID: 9, URL: "http://nine"})
+		require.NoError(t, err)
+		require.Equal(t, checked.Records, restored.Records)
+		require.Equal(t, "2@3", (&machine{Store: New(st), t: t, st: st}).value("b"))
+	}
+}
+
+// Peers send each other what every version reads.
+func TestABackupIsNoSnapshotForAPeer(t *testing.T) {
+	meta, state := old(t).stream()
+	err := newMachine(t).ReceiveSnapshot(meta, NewBackup("production", bytes.NewReader(state)))
+	require.ErrorIs(t, err, ErrSnapshotFormat)
+}
+
 func TestADamagedBackupIsRefused(t *testing.T) {
-	_, good := old(t).stream()
+	_, state := old(t).stream()
+	good, err := io.ReadAll(NewBackup("a", bytes.NewReader(state)))
+	require.NoError(t, err)
 	for i := range good {
 		bad := bytes.Clone(good)
 		bad[i] ^= 1 << (i % 8)
@@ -87,7 +121,7 @@ func TestADamagedBackupIsRefused(t *testing.T) {
 		require.True(t, st.IsNew())
 	}
 	boom := errors.New("the tape is torn")
-	_, err := CheckBackup(io.MultiReader(bytes.NewReader(good[:20]), iotest.ErrReader(boom)))
+	_, err = CheckBackup(io.MultiReader(bytes.NewReader(good[:20]), iotest.ErrReader(boom)))
 	require.ErrorIs(t, err, boom)
 }
 

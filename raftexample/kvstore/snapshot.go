@@ -29,6 +29,7 @@ const (
 	frameHeader  byte = 'H' // version, then the SnapshotMetadata
 	frameRecords byte = 'R' // key and value, each after its length
 	frameEnd     byte = 'E' // count of records
+	frameCluster byte = 'C' // name of a cluster; first, in backups only
 
 	frameHead = 1 + 4 + 4
 

@@ -61,7 +61,7 @@ func BackUpRemains(dir, scratch string, w io.Writer) (left Remains, err error) {
 	if err != nil {
 		return left, err
 	}
-	_, err = io.Copy(w, state)
+	_, err = io.Copy(w, kvstore.NewBackup(me.Cluster, state))
 	return left, errors.Join(err, state.Close())
 }
 
@@ -81,6 +81,14 @@ func Restore(dir, cluster string, only raftnode.Member, backup io.Reader) (_ kvs
 	}
 	if used, err := hasEntries(dir); err != nil || used {
 		return kvstore.Backup{}, errors.Join(err, usagef("%s is in use: choose an empty data directory", dir))
+	}
+	former, backup, err := kvstore.ClusterOf(backup)
+	if err != nil {
+		return kvstore.Backup{}, fmt.Errorf("restore: %w", err)
+	}
+	if former == cluster {
+		return kvstore.Backup{}, usagef("the backup is of a cluster with the name %q: give the new one another name, so that members that are left of the old one cannot take it for theirs",
+			cluster)
 	}
 	me := identity{Format: identityFormat, ID: only.ID, Cluster: cluster, Stored: true, Life: newLife()}
 	st, err := openStore(filepath.Join(dir, databaseDir), me)

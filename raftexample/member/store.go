@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
 	"github.com/seed-289bd6ac/raft"
 	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
+	"github.com/seed-289bd6ac/raft/raftexample/kvstore"
 	"github.com/seed-289bd6ac/raft/raftexample/raftnode"
 )
 
@@ -24,8 +26,21 @@ const courtesyWait = time.Second
 // the leader can do.
 type store struct {
 	*raftnode.Node
-	id    uint64
-	peers *peerClient
+	id      uint64
+	cluster string
+	peers   *peerClient
+}
+
+// Backup implements httpapi.Store.
+func (s *store) Backup(ctx context.Context) (io.ReadCloser, error) {
+	state, err := s.Node.Backup(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{kvstore.NewBackup(s.cluster, state), state}, nil
 }
 
 // SetMember implements httpapi.Store.
