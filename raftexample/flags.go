@@ -56,6 +56,7 @@ func parse(args []string) (options, error) {
 	set.StringVar(&m.ClusterName, "cluster-name", "raftexample", "")
 	set.Uint64Var(&m.SnapshotEntries, "snapshot-entries", 0, "")
 	set.Uint64Var(&m.SnapshotBytes, "snapshot-bytes", 0, "")
+	set.Uint64Var(&m.DiskReserve, "disk-reserve", 64<<20, "")
 	set.DurationVar(&m.RequestTimeout, "request-timeout", 5*time.Second, "")
 	set.DurationVar(&m.TickInterval, "tick", 100*time.Millisecond, "")
 	set.TextVar(&o.level, "log-level", slog.LevelInfo, "")

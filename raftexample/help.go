@@ -49,6 +49,7 @@ const flagsUsage = `raftexample --id N --cluster LIST runs a member; without bot
   --cluster-name NAME    members of others are refused             (raftexample)
   --snapshot-entries N   the log is compacted after so many             (100000)
   --snapshot-bytes N     or after so much                             (67108864)
+  --disk-reserve N       writes are refused while less is free        (67108864)
   --request-timeout D    how long a request may wait                        (5s)
   --tick D               a heartbeat; elections take 10 to 20            (100ms)
   --log-level LEVEL      debug, info, warn or error                       (info)

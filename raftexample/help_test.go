@@ -36,7 +36,7 @@ func TestHelpFitsAScreen(t *testing.T) {
 	requireScreen(t, flags)
 	for _, name := range []string{"--data", "--id", "--cluster", "--join", "--listen-client", "--listen-peer",
 		"--peer-cert", "--peer-key", "--peer-ca", "--client-cert", "--client-key", "--client-ca", "--token-file", "--insecure",
-		"--max-clients", "--client-hosts", "--cluster-name", "--snapshot-entries", "--snapshot-bytes",
+		"--max-clients", "--client-hosts", "--cluster-name", "--snapshot-entries", "--snapshot-bytes", "--disk-reserve",
 		"--request-timeout", "--tick", "--log-level", "--log-format", "--pprof"} {
 		require.Contains(t, flags, name)
 	}

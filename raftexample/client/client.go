@@ -280,7 +280,13 @@ func unserved(err error) bool {
 	if !ok {
 		return true
 	}
-	return refusal.Status >= http.StatusInternalServerError || refusal.Status == http.StatusRequestTimeout
+	switch refusal.Status {
+	case http.StatusInsufficientStorage:
+		return false // to fill the disk by way of another member does not help
+	case http.StatusRequestTimeout:
+		return true
+	}
+	return refusal.Status >= http.StatusInternalServerError
 }
 
 // withoutEffect is for requests that must not be repeated unless it is certain that

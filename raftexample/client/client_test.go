@@ -134,6 +134,7 @@ func TestAWriteIsSentAgainUnderTheSameName(t *testing.T) {
 func TestARefusalForGoodIsNotRepeated(t *testing.T) {
 	for status, code := range map[int]string{
 		400: "invalid", 401: "unauthorized", 409: "conflict", 412: "condition_failed", 413: "too_large", 422: "idempotency_reused",
+		507: "no_space",
 	} {
 		s, endpoint := serve(t, refuses(status, code))
 		_, other := serve(t, says(204, "", "ETag", `"1"`))

@@ -47,5 +47,6 @@
 // 421 for a name that this member is not known by, 422,
 // 503 with Retry-After for what could not be served in time. The code "unknown_outcome"
 // marks a 503 of a write that may have taken effect, or may still do so; a change of leaders
-// is no reason for it.
+// is no reason for it. 507 is for a PUT, which has no effect then, at a member whose disk is
+// nearly full; everything else is served.
 package httpapi

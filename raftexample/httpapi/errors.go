@@ -24,6 +24,9 @@ func errorf(status int, format string, args ...any) error {
 	return &statusError{status: status, msg: fmt.Sprintf(format, args...)}
 }
 
+// ErrNoSpace: the disk is nearly full, and the write, which has no effect, adds data.
+var ErrNoSpace = errors.New("no space left for more data")
+
 // retryable lists the errors that become 503: the same request may succeed later,
 // or on another member.
 var retryable = []error{
@@ -53,6 +56,8 @@ func statusOf(err error) int {
 		return http.StatusPreconditionFailed
 	case errors.Is(err, kvstore.ErrIdempotencyReuse):
 		return http.StatusUnprocessableEntity
+	case errors.Is(err, ErrNoSpace):
+		return http.StatusInsufficientStorage
 	}
 	for _, target := range retryable {
 		if errors.Is(err, target) {
@@ -79,6 +84,7 @@ const (
 	CodeUnavailable    = "unavailable"        // 503, without effect: send it again
 	CodeUnknownOutcome = "unknown_outcome"    // 503, may have taken effect or still do
 	CodeNotLeader      = "not_leader"         // 503, without effect: only the leader can
+	CodeNoSpace        = "no_space"           // 507, without effect: there is no room
 )
 
 func codeOf(status int, err error) string {
@@ -105,6 +111,8 @@ func codeOf(status int, err error) string {
 		return CodeMisdirected
 	case http.StatusUnprocessableEntity:
 		return CodeReused
+	case http.StatusInsufficientStorage:
+		return CodeNoSpace
 	case http.StatusServiceUnavailable:
 		return unavailableCode(err)
 	}

@@ -155,6 +155,7 @@ func TestEachErrorOfTheStoreGetsItsStatus(t *testing.T) {
 		{"a conflict", &raftnode.ConflictError{Reason: "9 is not a member"}, 409, httpapi.CodeConflict},
 		{"a condition that fails", &kvstore.ConditionError{Revision: 3}, 412, httpapi.CodeCondition},
 		{"an idempotency key of another request", kvstore.ErrIdempotencyReuse, 422, httpapi.CodeReused},
+		{"a disk that is nearly full", httpapi.ErrNoSpace, 507, httpapi.CodeNoSpace},
 		{"an invalid request", fmt.Errorf("%w: no URL", raftnode.ErrInvalid), 400, httpapi.CodeInvalid},
 		{"anything else", errors.New("disk on fire"), 500, httpapi.CodeInternal},
 	}

@@ -78,7 +78,7 @@ func (m *Member) hosts() []string {
 
 // serveClients begins to serve clients.
 func (m *Member) serveClients() {
-	clients := httpapi.New(&store{Node: m.node, id: m.cfg.ID, cluster: m.cfg.ClusterName, peers: m.peers}, httpapi.Options{
+	clients := httpapi.New(&store{Node: m.node, id: m.cfg.ID, cluster: m.cfg.ClusterName, room: m.room, peers: m.peers}, httpapi.Options{
 		Timeout:   m.cfg.RequestTimeout,
 		Logger:    m.log,
 		Token:     m.security.token,

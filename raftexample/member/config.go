@@ -69,6 +69,9 @@ type Config struct {
 	TickInterval                   time.Duration
 	SnapshotEntries, SnapshotBytes uint64
 	RemovalGrace                   time.Duration
+	// DiskReserve is how many bytes have to be free on the disk of Dir: while there are
+	// fewer, writes that add data are refused. Default 0: any number will do.
+	DiskReserve uint64
 	// MaxConns limits the connections of clients. Default 1024.
 	MaxConns int
 	// RequestTimeout is how long a client's request may wait. Default 5 s.

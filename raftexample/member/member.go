@@ -28,6 +28,7 @@ type Member struct {
 	security  *security
 	monitor   *monitor
 	activity  activity
+	room      *room
 
 	storage   *storage.Store
 	node      *raftnode.Node
@@ -98,11 +99,14 @@ func Start(ctx context.Context, cfg Config) (_ *Member, err error) {
 	if err := m.open(ctx); err != nil {
 		return nil, err
 	}
+	m.room = &room{reserve: m.cfg.DiskReserve, free: m.diskFree, log: m.log}
+	m.room.look()
 	m.serve()
 	watching, cancel := context.WithCancel(context.Background())
 	m.watching = cancel
 	m.watcher.Go(func() { m.watchForRemoval(watching) })
 	m.watcher.Go(func() { m.watchElections(watching) })
+	m.watcher.Go(func() { m.room.watch(watching) })
 	go m.supervise()
 	return m, nil
 }

@@ -28,7 +28,16 @@ type store struct {
 	*raftnode.Node
 	id      uint64
 	cluster string
+	room    *room
 	peers   *peerClient
+}
+
+// Write implements httpapi.Store.
+func (s *store) Write(ctx context.Context, cmd kvstore.Command) (kvstore.Result, error) {
+	if cmd.Op == kvstore.OpPut && s.room.low.Load() {
+		return kvstore.Result{}, fmt.Errorf("%w: the disk of member %d is nearly full, and what is free is reserved (--disk-reserve): make room there", httpapi.ErrNoSpace, s.id)
+	}
+	return s.Node.Write(ctx, cmd)
 }
 
 // Backup implements httpapi.Store.
