@@ -90,7 +90,7 @@ func createDirectories(f vfs.FS, path string) error {
 			return err
 		}
 	}
-	if err := f.MkdirAll(path, 0o750); err != nil {
+	if err := f.MkdirAll(path, privateDirectory); err != nil {
 		return err
 	}
 	return syncDirectory(f, parent)
@@ -99,7 +99,7 @@ func createDirectories(f vfs.FS, path string) error {
 // realPath returns the one path of dir that the lock of the process knows: an
 // operating system's locks keep out other processes only.
 func realPath(f vfs.FS, dir string) (string, error) {
-	if f != vfs.Default {
+	if _, ok := f.(privateFS); !ok {
 		return dir, nil
 	}
 	dir, err := filepath.Abs(dir)
@@ -138,7 +138,7 @@ func (s *Store) prepare() (number uint64, err error) {
 	if err := s.opts.FS.RemoveAll(incoming); err != nil {
 		return 0, err
 	}
-	if err := s.opts.FS.MkdirAll(incoming, 0o750); err != nil {
+	if err := s.opts.FS.MkdirAll(incoming, privateDirectory); err != nil {
 		return 0, err
 	}
 	_, err = s.opts.FS.Stat(s.opts.path(databaseDir))

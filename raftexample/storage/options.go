@@ -21,7 +21,8 @@ type Options struct {
 	// compared at every later Open.
 	ClusterID, MemberID uint64
 
-	// FS is the file system. Default: that of the machine.
+	// FS is the file system. Default: that of the machine, where nobody else may read what
+	// is created.
 	FS vfs.FS
 
 	// Logger gets what goes wrong at Error, and Pebble's own messages at Debug.
@@ -49,8 +50,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.ClusterID == 0 || o.MemberID == 0 {
 		return o, fmt.Errorf("%w: ClusterID %d and MemberID %d must not be 0", ErrOptions, o.ClusterID, o.MemberID)
 	}
-	if o.FS == nil {
-		o.FS = vfs.Default
+	if o.FS == nil || o.FS == vfs.Default {
+		o.FS = privateFS{vfs.Default}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
