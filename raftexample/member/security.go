@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"sync"
 
 	"github.com/seed-289bd6ac/raft/raftexample/certs"
 	"github.com/seed-289bd6ac/raft/raftexample/httpapi"
@@ -105,35 +104,4 @@ func (s *security) mayChange(r *http.Request, members []raftnode.Member) error {
 		err = fmt.Errorf("member %d is not in the cluster", id)
 	}
 	return err
-}
-
-// maxStrangers is how many members that no configuration names may connect.
-const maxStrangers = 16
-
-// strangers are members that this one has not heard of. Each costs connections and
-// memory, and without TLS anybody can claim to be any of them.
-type strangers struct {
-	mu  sync.Mutex
-	ids map[uint64]bool
-}
-
-// admit tells whether one more member may connect. A member that lags may be asked
-// for its vote by one that it has not heard of.
-func (s *strangers) admit(id uint64, members []raftnode.Member) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, m := range members {
-		delete(s.ids, m.ID)
-	}
-	if contains(members, id) || s.ids[id] {
-		return true
-	}
-	if len(s.ids) >= maxStrangers {
-		return false
-	}
-	if s.ids == nil {
-		s.ids = map[uint64]bool{}
-	}
-	s.ids[id] = true
-	return true
 }

@@ -413,6 +413,21 @@ func testPeers(transport Transport) *peers {
 	return newPeers(1, transport, time.Second, slog.New(slog.DiscardHandler))
 }
 
+func TestOnlyWhoIsNoMemberIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFakeTransport()
+		p := testPeers(f)
+		defer p.stop()
+		p.update([]kvstore.Member{{ID: 2, URL: "http://a"}, {ID: 3, URL: "http://b"}})
+		p.update([]kvstore.Member{{ID: 2, URL: "http://a"}})
+		require.NoError(t, f.AddPeer(9, "http://stranger"))
+		for id := range f.known() {
+			p.forget(id)
+		}
+		require.Equal(t, map[uint64]string{2: "http://a", 3: "http://b"}, f.known(), "3 is told of its removal")
+	})
+}
+
 func TestTheTransportFollowsTheMembership(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFakeTransport()

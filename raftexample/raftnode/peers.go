@@ -102,6 +102,17 @@ func (p *peers) retire(id uint64) {
 	p.leaving[id] = timer
 }
 
+// forget drops a member that no configuration names.
+func (p *peers) forget(id uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, member := p.urls[id]
+	_, leaving := p.leaving[id]
+	if !member && !leaving && !p.stopped {
+		p.transport.RemovePeer(id)
+	}
+}
+
 // wasRemoved reports whether the member was removed, its time of grace included.
 func (p *peers) wasRemoved(id uint64) bool {
 	p.mu.Lock()

@@ -153,6 +153,14 @@ func (n *Node) IsIDRemoved(id uint64) bool {
 	return n.isStarted() && n.peers.wasRemoved(id)
 }
 
+// Forget has the transport drop a member that it has admitted by itself. It does nothing
+// for one that the applied configuration names by now.
+func (n *Node) Forget(id uint64) {
+	if n.isStarted() {
+		n.peers.forget(id)
+	}
+}
+
 // ReceiveSnapshot stores the state that m announces until it is saved.
 func (n *Node) ReceiveSnapshot(_ context.Context, m *raftpb.Message, body io.Reader) error {
 	meta := m.GetSnapshot().GetMetadata()
