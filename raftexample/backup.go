@@ -109,7 +109,7 @@ func fillAndCheck(f *os.File, fill func(io.Writer) error) (kvstore.Backup, error
 const restoreUsage = `raftexample restore FILE makes a new cluster of one member from a backup. Start
 it with the command that is printed; then add the others, which begin empty:
 
-  raftexample members add 2 http://b:12379
+  raftexample members add 2 http://b:12379 --learner
   raftexample --id 2 --join --cluster-name NAME --cluster 1=...,2=http://b:12379
 
   --cluster-name NAME    one that the old cluster did not have

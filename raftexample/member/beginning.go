@@ -142,7 +142,7 @@ func (m *Member) checkMembership(ctx context.Context) error {
 	// Nobody may be up yet: only an answer counts.
 	members, err := m.peers.anyMembership(ctx, m.cfg.others())
 	if err == nil && !contains(members, m.cfg.ID) {
-		return usagef("cluster %q exists and member %d is not in it: add it with POST /members/%d, with %s as the body, then start it with --join",
+		return usagef("cluster %q exists and member %d is not in it: add it with POST /members/%d?learner=true, with %s as the body, then start it with --join",
 			m.cfg.ClusterName, m.cfg.ID, m.cfg.ID, m.cfg.self().URL)
 	}
 	return nil

@@ -326,7 +326,7 @@ func TestAMemberThatWasNotAddedIsToldSo(t *testing.T) {
 	cfg.PeerListener = listener
 	_, err := member.Start(t.Context(), cfg)
 	require.ErrorIs(t, err, member.ErrUsage)
-	require.ErrorContains(t, err, "POST /members/2")
+	require.ErrorContains(t, err, "POST /members/2?learner=true")
 	require.ErrorContains(t, err, "--join")
 
 	// With --join it waits, and is served once it is added.

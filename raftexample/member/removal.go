@@ -53,7 +53,7 @@ func (m *Member) askForRemoval(ctx context.Context) {
 	case contains(members, m.cfg.ID):
 	case m.node.Status().LastIndex == 0:
 		// Only a member is ever sent anything: this one was none so far.
-		m.log.Info("waiting to be added to the cluster: POST /members/{id} to one of its members",
+		m.log.Info("waiting to be added to the cluster: POST /members/{id}?learner=true to one of its members",
 			"id", m.cfg.ID, "body", m.cfg.self().URL)
 	default:
 		m.node.Remove()
