@@ -24,6 +24,10 @@ import (
 // when a majority of the others has noted its life and none has refused it. Two such
 // majorities have a member in common, which refuses the second life. Whoever begins takes
 // over what the others have noted, so that it outlives those who were there at first.
+//
+// Others may have been away, or may come later, and members of former versions, and the
+// first of a cluster, were introduced to nobody: so all that run introduce themselves to
+// those that do not know them yet.
 
 const (
 	livesPath = peerPrefix + "/lives"
@@ -31,6 +35,8 @@ const (
 	introductionPause = 200 * time.Millisecond
 	// introductionNews is the time between lines of the log about that.
 	introductionNews = 10 * time.Second
+	// greetingPause is the time between introductions of a member that runs.
+	greetingPause = 10 * time.Second
 )
 
 func newLife() string { return rand.Text() }
@@ -81,21 +87,17 @@ func (m *Member) admitted(ctx context.Context) error {
 			return err
 		}
 	}
-	others := m.cfg.others()
+	in := introduction{others: m.cfg.others()}
 	var told time.Time
-	var silent []uint64
 	for {
-		answers := m.introduce(ctx, others)
+		answers := m.introduce(ctx, in.others)
 		if ctx.Err() != nil {
-			return fmt.Errorf("this member has not begun, members %v were not heard from: %w", silent, ctx.Err())
+			return fmt.Errorf("this member has not begun, members %v were not heard from: %w", in.silent, ctx.Err())
 		}
-		silent = silent[:0]
-		for _, a := range answers {
-			if err := m.welcomed(a, &others, &silent); err != nil {
-				return err
-			}
+		if err := m.welcomed(&in, answers); err != nil {
+			return err
 		}
-		if noted := len(answers) - len(silent); 2*noted > len(others) || len(others) == 0 {
+		if in.done(me.Joined) {
 			return m.record.update(func(me *identity) {
 				me.Admitted = true
 				if !me.Joined {
@@ -105,7 +107,7 @@ func (m *Member) admitted(ctx context.Context) error {
 		}
 		if time.Since(told) >= introductionNews {
 			told = time.Now()
-			m.log.Info("waiting until most of the other members know this new one", "missing", silent)
+			m.log.Info("waiting until most of the other members know this new one", "missing", in.silent, "why", in.why)
 		}
 		select {
 		case <-ctx.Done():
@@ -114,27 +116,52 @@ func (m *Member) admitted(ctx context.Context) error {
 	}
 }
 
-// welcomed takes an answer: who has not answered is silent, and who is named in it is
-// another one to introduce this member to.
-func (m *Member) welcomed(a introduced, others *[]raftnode.Member, silent *[]uint64) error {
+// introduction is how far a new member is with it.
+type introduction struct {
+	// others are those to be introduced to, more when an answer names more.
+	others []raftnode.Member
+	// noted counts those that have noted the life, silent are those that have not, and why
+	// is what the last of them came to.
+	noted  int
+	silent []uint64
+	why    error
+	// begun: one of them has begun, and has told who is a member.
+	begun bool
+}
+
+// done tells whether the member may begin. Who joins knows by its command line only some of
+// the others, of which a majority tells nothing: they must have named all.
+func (in *introduction) done(joined bool) bool {
+	return 2*in.noted > len(in.others) && (in.begun || !joined) || len(in.others) == 0
+}
+
+// welcomed takes the answers of a round.
+func (m *Member) welcomed(in *introduction, answers []introduced) error {
+	in.noted, in.silent, in.why = 0, nil, nil
 	me := m.record.get()
-	switch {
-	case errors.Is(a.err, errOtherLife):
-		return usagef("cluster %q knows member %d by other data than those in %s, and may rely on what they hold: restore them, or replace this member by a new one with another id and an empty data directory",
-			m.cfg.ClusterName, m.cfg.ID, m.cfg.Dir)
-	case a.err != nil:
-		m.log.Debug("not introduced", "to", a.to, "err", a.err)
-		*silent = append(*silent, a.to)
-		return nil
-	case !me.Joined && len(a.Founders) > 0 && !slices.Contains(a.Founders, m.cfg.ID):
-		return usagef("cluster %q exists, and has begun without member %d: start it with --join", m.cfg.ClusterName, m.cfg.ID)
-	}
-	for _, other := range a.Members {
-		if other.ID != m.cfg.ID && !contains(*others, other.ID) {
-			*others = append(*others, other)
+	for _, a := range answers {
+		switch {
+		case errors.Is(a.err, errOtherLife):
+			return usagef("cluster %q knows member %d by other data than those in %s, and may rely on what they hold: restore them, or replace this member by a new one with another id and an empty data directory",
+				m.cfg.ClusterName, m.cfg.ID, m.cfg.Dir)
+		case a.err != nil:
+			in.silent, in.why = append(in.silent, a.to), a.err
+			continue
+		case !me.Joined && len(a.Founders) > 0 && !slices.Contains(a.Founders, m.cfg.ID):
+			return usagef("cluster %q exists, and has begun without member %d: start it with --join", m.cfg.ClusterName, m.cfg.ID)
+		}
+		in.noted++
+		in.begun = in.begun || len(a.Members) > 0
+		for _, other := range a.Members {
+			if other.ID != m.cfg.ID && !contains(in.others, other.ID) {
+				in.others = append(in.others, other)
+			}
+		}
+		if err := m.record.learn(a.Lives, a.Founders); err != nil {
+			return err
 		}
 	}
-	return m.record.learn(a.Lives, a.Founders)
+	return nil
 }
 
 // checkMembership tells a member that was not asked to join if it should have been.
@@ -146,6 +173,40 @@ func (m *Member) checkMembership(ctx context.Context) error {
 			m.cfg.ClusterName, m.cfg.ID, m.cfg.ID, m.cfg.self().URL)
 	}
 	return nil
+}
+
+// greetOthers introduces this member, which runs, to those that do not know it, until ctx
+// ends.
+func (m *Member) greetOthers(ctx context.Context) {
+	tick := time.NewTicker(greetingPause)
+	defer tick.Stop()
+	knownTo := map[uint64]bool{}
+	for {
+		m.greet(ctx, knownTo)
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// greet introduces this member to members that it is not known to, and adds who answers.
+func (m *Member) greet(ctx context.Context, knownTo map[uint64]bool) {
+	others := slices.DeleteFunc(m.node.Members(), func(o raftnode.Member) bool {
+		return o.ID == m.cfg.ID || o.URL == "" || knownTo[o.ID]
+	})
+	for _, a := range m.introduce(ctx, others) {
+		switch {
+		case a.err == nil:
+			knownTo[a.to] = true
+		case errors.Is(a.err, errOtherLife):
+			knownTo[a.to] = true
+			m.log.Error("another member knows this one by other data, and will refuse it if it loses those that it has", "to", a.to)
+		default:
+			m.log.Debug("not introduced", "to", a.to, "err", a.err)
+		}
+	}
 }
 
 // introduced is the answer of a member to an introduction, or why there is none.

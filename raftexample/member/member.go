@@ -106,6 +106,7 @@ func Start(ctx context.Context, cfg Config) (_ *Member, err error) {
 	m.watching = cancel
 	m.watcher.Go(func() { m.watchForRemoval(watching) })
 	m.watcher.Go(func() { m.watchElections(watching) })
+	m.watcher.Go(func() { m.greetOthers(watching) })
 	m.watcher.Go(func() { m.room.watch(watching) })
 	m.watcher.Go(func() { m.watchStrangers(watching) })
 	go m.supervise()
