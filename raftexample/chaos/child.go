@@ -62,6 +62,7 @@ func beMember(text string, commands io.Reader) int {
 		TickInterval: spec.Tick, SnapshotEntries: snapshotEntries, RemovalGrace: removalGrace,
 		RequestTimeout: requestTimeout, DrainTimeout: time.Second,
 		MemTableBytes: memTableBytes,
+		DiskReserve:   0, // a disk that is full is to be met, not avoided
 		FS:            errorfs.Wrap(vfs.Default, faults), Logger: slog.New(slog.NewTextHandler(os.Stderr, nil)),
 	}
 	if spec.Proxy != "" {
