@@ -182,7 +182,6 @@ func (r *raft) campaign(transfer bool) error {
 	if err := r.mayCampaign(transfer); err != nil {
 		return err
 	}
-	r.drawTimeout()
 	if r.preVote() && !transfer {
 		r.becomePreCandidate()
 		return nil

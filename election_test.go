@@ -297,7 +297,7 @@ func TestASplitVoteIsResolvedByRandomTimeouts(t *testing.T) {
 	c := newCluster(t, 4, withConfig(func(cfg *raft.Config) {
 		cfg.DisablePreVote = true
 		// All campaign together first; later, 3 is the fastest.
-		cfg.Rand = &dice{next: []int{0, []int{4, 6, 2, 8}[cfg.ID-1]}}
+		cfg.Rand = &dice{next: []int{0, 0, []int{4, 6, 2, 8}[cfg.ID-1]}}
 	}))
 	for range 10 {
 		for _, id := range c.ids {
@@ -313,6 +313,28 @@ func TestASplitVoteIsResolvedByRandomTimeouts(t *testing.T) {
 	c.tick(12)
 	require.NotNil(t, c.leader())
 	assert.Equal(t, "leader of term 3, led by 3", role(c.leader().Status()))
+}
+
+// A candidate that hears nobody campaigns for ever, and draws anew each time: a voter that
+// kept the timeout that it drew once would come behind it again and again.
+func TestAVoterDrawsAnotherTimeoutInEachTerm(t *testing.T) {
+	l := alone(t, past{term: 1, config: func(cfg *raft.Config) {
+		cfg.DisablePreVote = true
+		cfg.Rand = &dice{next: []int{9, 9, 0, 9}}
+	}})
+	for _, tt := range []struct {
+		term  uint64
+		waits int
+	}{{2, 19}, {3, 10}} {
+		l.hears(&raftpb.Message{Type: raftpb.MsgVote, From: 2, Term: tt.term})
+		require.Equal(t, tt.term, l.Status().Term)
+		for range tt.waits - 1 {
+			l.Tick()
+		}
+		require.Equal(t, raft.StateFollower, l.Status().RaftState, "term %d", tt.term)
+	}
+	l.Tick()
+	require.Equal(t, raft.StateCandidate, l.Status().RaftState)
 }
 
 func TestClustersElectALeaderWithinAFewTimeouts(t *testing.T) {

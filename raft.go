@@ -378,7 +378,8 @@ func (r *raft) enter(state StateType, term uint64) {
 	if term < r.term {
 		panic(fmt.Sprintf("raft: term falls from %d to %d: %v", r.term, term, r.describe()))
 	}
-	if term > r.term {
+	raised := term > r.term
+	if raised {
 		r.term, r.vote, r.leaderEpoch = term, None, 0
 		r.out.version++
 		r.out.dropHeld()
@@ -388,6 +389,11 @@ func (r *raft) enter(state StateType, term uint64) {
 	}
 	r.state = state
 	r.clock.election = 0
+	if raised || state == StatePreCandidate {
+		// Followers draw anew too: one that drew high would stay behind a candidate that
+		// cannot win, and draws again each time (§5.2).
+		r.drawTimeout()
+	}
 	r.tally = nil
 	if state == StateCandidate || state == StatePreCandidate {
 		r.tally = &tally{}

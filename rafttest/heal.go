@@ -90,7 +90,7 @@ func (s *Sim) endFaults() {
 	s.net.healAll()
 	s.net.healedAt = s.c.now
 	for _, p := range slices.Clone(s.c.flight) {
-		if p.m.GetType() == raftpb.MsgTransferLeader || proposesChange(p.m) {
+		if t := p.m.GetType(); t == raftpb.MsgTransferLeader || t == raftpb.MsgTimeoutNow || proposesChange(p.m) {
 			p.sentAt = 0 // what an operator asked for long ago is lost at last
 			p.void = true
 		}

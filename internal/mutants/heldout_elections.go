@@ -39,8 +39,8 @@ var heldOutVotes = []Mutant{
 		Change:   "Terms are compared with >= when a role is entered: a new role in the same term frees the vote.",
 		Expected: rules(ElectionSafety),
 		Replacements: at("raft.go",
-			"if term > r.term {\n\t\tr.term, r.vote",
-			"if term >= r.term {\n\t\tr.term, r.vote"),
+			`raised := term > r.term`,
+			`raised := term >= r.term`),
 	},
 	{
 		Number: "H6", Name: "answers-count-twice",
