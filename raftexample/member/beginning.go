@@ -178,17 +178,9 @@ func (m *Member) checkMembership(ctx context.Context) error {
 // greetOthers introduces this member, which runs, to those that do not know it, until ctx
 // ends.
 func (m *Member) greetOthers(ctx context.Context) {
-	tick := time.NewTicker(greetingPause)
-	defer tick.Stop()
 	knownTo := map[uint64]bool{}
-	for {
-		m.greet(ctx, knownTo)
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	m.greet(ctx, knownTo)
+	every(ctx, greetingPause, func() { m.greet(ctx, knownTo) })
 }
 
 // greet introduces this member to members that it is not known to, and adds who answers.

@@ -107,8 +107,8 @@ func Start(ctx context.Context, cfg Config) (_ *Member, err error) {
 	m.watcher.Go(func() { m.watchForRemoval(watching) })
 	m.watcher.Go(func() { m.watchElections(watching) })
 	m.watcher.Go(func() { m.greetOthers(watching) })
-	m.watcher.Go(func() { m.room.watch(watching) })
-	m.watcher.Go(func() { m.watchStrangers(watching) })
+	m.watcher.Go(func() { every(watching, roomPause, m.room.look) })
+	m.watcher.Go(func() { every(watching, strangerPause, m.forgetStrangers) })
 	go m.supervise()
 	return m, nil
 }

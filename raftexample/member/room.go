@@ -1,7 +1,6 @@
 package member
 
 import (
-	"context"
 	"log/slog"
 	"sync/atomic"
 	"time"
@@ -34,19 +33,5 @@ func (r *room) look() {
 		r.log.Warn("the disk is nearly full: writes that add data are refused", "free", free, "reserve", r.reserve)
 	case was && !low:
 		r.log.Info("the disk has room again", "free", free)
-	}
-}
-
-// watch looks until ctx ends.
-func (r *room) watch(ctx context.Context) {
-	tick := time.NewTicker(roomPause)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			r.look()
-		}
 	}
 }

@@ -23,7 +23,7 @@ func TestADiskThatFillsUpIsNoticedWithinASecond(t *testing.T) {
 		}}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		go r.watch(ctx)
+		go every(ctx, roomPause, r.look)
 		for _, step := range []struct {
 			free int64
 			low  bool

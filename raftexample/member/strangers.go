@@ -1,7 +1,6 @@
 package member
 
 import (
-	"context"
 	"sync"
 	"time"
 
@@ -68,20 +67,7 @@ func (s *strangers) forget(members []raftnode.Member, connected map[uint64]bool,
 	}
 }
 
-// watchStrangers forgets strangers that are gone, until ctx ends.
-func (m *Member) watchStrangers(ctx context.Context) {
-	tick := time.NewTicker(strangerPause)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			m.forgetStrangers()
-		}
-	}
-}
-
+// forgetStrangers has the transport drop those that have been gone for long.
 func (m *Member) forgetStrangers() {
 	connected := map[uint64]bool{}
 	for _, p := range m.transport.Stats().Peers {
